@@ -1,0 +1,127 @@
+"""What the core can be told, in the core's own units.  `config.py` makes these from the user's file.
+
+Every default is a figure of the field; the comment says whose.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from posturewatch.types import Placement
+
+if TYPE_CHECKING:
+    from posturewatch.rules import Rule
+
+Vector = tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a rule is due."""
+
+    static_limit_s: float = 1200.0  # 20 min: McLean 2001, micro-breaks at 20 min did best
+    sedentary_limit_s: float = 1800.0  # 30 min: Evans 2012; firm is twice it (HSE: 50 to 60 min)
+    hold_dose_frac: float = 1.0  # ISO 11226 holding time used up
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Where `up` and `forward` point in the sensor's own axes, found once per mounting (science 4.1)."""
+
+    up: Vector  # unit vector: the sensor's direction of up when the wearer stands upright
+    forward: Vector | None = None  # unit vector; None without a bend pose: only unsigned inclination is known
+    source: str = "auto"  # auto (from walking) | poses | file
+
+
+@dataclass(frozen=True, slots=True)
+class SensorTraits:
+    """What a sensor can show; declared by its driver, or estimated from the data (core/framing.estimate_traits)."""
+
+    step_10ug: int | None = None  # size of one digit; None: estimate while running
+    noise_mg: float | None = None  # vector RMS in 0.1-0.7 Hz when lying still; None: from the data
+    rate_hz: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SensorSettings:
+    """One sensor of a wearer."""
+
+    id: str
+    placement: Placement = Placement.UNKNOWN
+    traits: SensorTraits = field(default_factory=SensorTraits)
+    calibration: Calibration | None = None
+    lateness_ns: int = 2_000_000_000  # a second closes when a tick is this far past its end
+    stand_is_upright: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """Thresholds of science.md 4 to 6, as design 8.1 settles them."""
+
+    theta_out_deg: float = 10.0  # leaves the posture
+    theta_in_deg: float = 7.0  # is back in it
+    shift_s: int = 10  # a shift is held this long
+    anchor_tau_s: float = 300.0  # the anchor follows slow sagging
+    micro_theta_deg: float = 5.0
+    moving_sd_mg: float = 75.0  # SD of |a| over 2 s
+    thigh_sit_deg: float = 47.5  # +- 2.5 hysteresis, 5 s (Motus lineage)
+    thigh_hysteresis_deg: float = 2.5
+    lying_deg: float = 65.0  # trunk inclination
+    micro_break_s: int = 30  # McLean 2001
+    micro_break_deg: float = 15.0
+    real_break_s: int = 120  # movement within `real_break_window_s`
+    real_break_window_s: int = 180
+    standing_break_s: int = 300  # with a thigh sensor
+    off_body_break_s: int = 300
+    gap_pause_s: int = 60  # longer gaps censor the static bout
+    gap_sedentary_s: int = 300  # longer gaps censor the sedentary bout
+    tau_neutral_s: float = 300.0  # hold dose, in a neutral posture
+    tau_break_s: float = 89.0  # hold dose, in a break: 1/(15 R), trunk
+    supported: bool = False  # full trunk support: configuration, never inferred
+    fatigue_index: bool = False  # the modelled three-compartment index
+
+
+@dataclass(frozen=True, slots=True)
+class Reminding:
+    """Budgets and manners (peers 9.2 to 9.4)."""
+
+    enabled: bool = True
+    as_due: bool = False  # replay: no quiet, budget, grace, back-off: prompts are the raw moments
+    top_rung: int = 2
+    shift_rung: int = 1  # shift is silent
+    soft_rung: int = 2  # the soft break pushes once
+    firm_rung: int = 2
+    grace_s: float = 600.0  # after putting on
+    min_gap_s: float = 600.0  # between prompts of one level
+    escalate_s: float = 300.0
+    max_escalations: int = 2
+    missed_pause_s: float = 900.0
+    ack_silence_s: float = 600.0
+    snooze_minutes: tuple[int, ...] = (5, 10, 15)
+    snoozes_per_cycle: int = 2
+    snoozes_per_day: int = 12
+    shift_per_hour: int = 3
+    break_per_hour: int = 2
+    break_per_day: int = 10
+    back_off_after: int = 3
+    back_off_s: float = 600.0
+    max_hold_s: float = 4 * 3600.0
+    held_load_cap_frac: float = 1.5
+    after_hold_s: float = 120.0
+    prompt_expires_s: float = 600.0
+    building_frac: float = 0.8
+    quiet: tuple[tuple[int, int], ...] = ()  # quiet periods as (from_ns, to_ns), worked out by the shell
+    utc_offsets: tuple[tuple[int, int], ...] = ((0, 0),)  # (from_ns, offset_s): days roll over at local midnight
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything `advance` needs to know about one wearer."""
+
+    wearer: str
+    sensors: tuple[SensorSettings, ...]
+    rules: tuple[Rule, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    detection: Detection = field(default_factory=Detection)
+    reminding: Reminding = field(default_factory=Reminding)
