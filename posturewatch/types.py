@@ -138,6 +138,19 @@ class SampleBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class RawSamples:
+    """Decoded samples that still need a time: `core/timebase.py` turns them into a `SampleBatch`."""
+
+    sensor: str
+    arrived_ns: int
+    acc_10ug: Int32Array  # [n, 3], oldest first
+    rate_hz: float
+    last_ns: int | None = None  # the sender's own UTC time of the last sample
+    seq: int | None = None  # counts batches; a repeated or older one is dropped
+    seq_modulus: int = 0  # where the counter wraps; 0: it does not
+
+
+@dataclass(frozen=True, slots=True)
 class Frames:
     """Closed seconds of one sensor, one row each, as exact integer sums in units of 10 µg.
 
@@ -188,7 +201,7 @@ class Command:
     value: float | str | bool | None = None  # set: its new value
 
 
-Incoming = SampleBatch | Frames | Tick | LinkChanged | Command
+Incoming = RawSamples | SampleBatch | Frames | Tick | LinkChanged | Command
 
 # ---------------------------------------------------------------- events
 
