@@ -1,0 +1,88 @@
+"""What is said to the wearer, in one place, so that a translation can replace it.
+
+Short, varied, about movement and never about a right posture; no health claims (texts rotate because varied prompts
+are preferred, and keep to what a sensor of time and inclination can know).
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+S_PER_MIN = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """One language: for each kind of prompt its wordings; `{minutes}` is how long the wearer has been still."""
+
+    shift_due: tuple[str, ...]
+    break_due: tuple[str, ...]
+    break_due_firm: tuple[str, ...]
+    after_hold: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+ENGLISH = Texts(
+    shift_due=(
+        "Time to change something: shift, lean or stretch for a moment.",
+        "{minutes} minutes much the same. A small move would do.",
+        "Try another position for a while.",
+        "A little variety: roll the shoulders, change how you sit or stand.",
+        "Still for {minutes} minutes. Move a bit, any way you like.",
+    ),
+    break_due=(
+        "A good moment for a short walk.",
+        "{minutes} minutes without a break. Two minutes of walking would do.",
+        "Fetch some water? Two minutes on your feet and moving count as a break.",
+        "Time to move about for two minutes, when it suits you.",
+        "{minutes} minutes since you last moved about. How about a little round?",
+    ),
+    break_due_firm=(
+        "{minutes} minutes without a break. Please take two minutes to walk about.",
+        "It has been a long while. Walk a little, then carry on.",
+        "Time for a real break: two minutes of moving about.",
+        "{minutes} minutes in one go. Get moving for a short while.",
+    ),
+    after_hold=(
+        "Welcome back. It has been a while: a short walk would be good now.",
+        "That was a long one. Move about for two minutes when you can.",
+        "The hold is over. A little walk before the next thing?",
+    ),
+    test=("This is a test reminder. Nothing to do.",),
+)
+
+
+def prompt_text(
+    event_type: str,
+    prompt_id: str,
+    reason: Mapping[str, float | str],
+    *,
+    test: bool = False,
+    texts: Texts = ENGLISH,
+) -> str:
+    """The wording for one prompt; the same id always gets the same one."""
+    if test:
+        wordings = texts.test
+    elif reason.get("after_hold"):
+        wordings = texts.after_hold
+    else:
+        wordings = getattr(texts, event_type, texts.shift_due)
+    minutes = still_minutes(event_type, reason)
+    fitting = tuple(w for w in wordings if minutes is not None or "{minutes}" not in w) or wordings
+    chosen = fitting[zlib.crc32(prompt_id.encode()) % len(fitting)]
+    return chosen.format(minutes=minutes)
+
+
+def still_minutes(event_type: str, reason: Mapping[str, float | str]) -> int | None:
+    """How long the wearer has been still, in whole minutes, as far as the reason tells."""
+    keys = ("static_s", "sedentary_s") if event_type == "shift_due" else ("sedentary_s", "static_s")
+    for key in keys:
+        value = reason.get(key)
+        if isinstance(value, (int, float)) and S_PER_MIN <= value < float("inf"):
+            return int(value // S_PER_MIN)
+    return None
