@@ -1,0 +1,362 @@
+"""From events and states to MQTT messages: topic names, payloads, quality, retain and expiry (contract version 1).
+
+Pure: nothing here reads a clock or waits.  `python -m posturewatch.messages docs/schemas` writes the JSON Schemas.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from posturewatch import payloads
+from posturewatch.errors import ConfigError
+from posturewatch.payloads import asyncapi, json_schemas, schema_name
+from posturewatch.texts import ENGLISH, Texts, prompt_text
+from posturewatch.types import (
+    NS_PER_S,
+    BreakEnded,
+    CommandResult,
+    Happened,
+    Message,
+    Prompt,
+    SedentaryEnded,
+    StaticEnded,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from posturewatch.core.body import Body
+    from posturewatch.types import Event, Level, ReminderPhase
+
+__all__ = ["ReminderView", "Topics", "asyncapi", "for_event", "json_schemas", "wearer_state"]
+
+ONLINE, OFFLINE = b"online", b"offline"
+STATE_EXPIRY_S = 3600  # a stopped daemon leaves no trace of anybody's day
+REMINDER_EXPIRY_S = 600
+EVENT_EXPIRY_S = 600
+RESULT_EXPIRY_S = 60
+ID_PATTERN = re.compile(r"[a-z0-9_-]{1,32}")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class ReminderView(Protocol):
+    """What the messages read of a reminder machine."""
+
+    @property
+    def phase(self) -> ReminderPhase: ...
+    @property
+    def cycle(self) -> str | None: ...
+    @property
+    def level(self) -> Level | None: ...
+    @property
+    def reason(self) -> str | None: ...
+    @property
+    def due(self) -> bool: ...
+    @property
+    def load_frac(self) -> float: ...
+    @property
+    def next_break_ns(self) -> int | None: ...
+    @property
+    def prompts_left_today(self) -> int: ...
+    @property
+    def snoozes_left(self) -> int: ...
+    @property
+    def hold_reason(self) -> str | None: ...
+    @property
+    def hold_until_ns(self) -> int | None: ...
+    @property
+    def breaks_today(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """Topic names below one base, which is unique per daemon."""
+
+    base: str = "posturewatch"
+
+    def __post_init__(self) -> None:
+        """Refuse a base that a broker would refuse or that would match other people's topics."""
+        levels = self.base.split("/")
+        if any(not level or not level.isprintable() or set(level) & set("+# ") for level in levels):
+            raise ConfigError(f"base topic {self.base!r}: words separated by single '/', without blanks, '+' or '#'")
+        if self.base.startswith("$"):
+            raise ConfigError(f"base topic {self.base!r}: topics that begin with '$' belong to the broker")
+
+    def bridge(self, leaf: str) -> str:
+        return f"{self.base}/bridge/{leaf}"
+
+    def wearer(self, wearer: str, leaf: str) -> str:
+        return f"{self.base}/wearer/{checked_id(wearer)}/{leaf}"
+
+    def samples(self, sensor: str) -> str:
+        """Where a gateway publishes the samples of `sensor`; `+` for every sensor."""
+        return f"{self.base}/sensor/{sensor if sensor == '+' else checked_id(sensor)}/samples"
+
+    def sensor_of(self, topic: str) -> str | None:
+        """Which sensor a topic of samples speaks of."""
+        prefix, suffix = f"{self.base}/sensor/", "/samples"
+        if not (topic.startswith(prefix) and topic.endswith(suffix)):
+            return None
+        name = topic[len(prefix) : -len(suffix)]
+        return name if ID_PATTERN.fullmatch(name) else None
+
+
+def checked_id(name: str) -> str:
+    """An id that is safe in a topic; a pseudonym, never an address."""
+    if not ID_PATTERN.fullmatch(name):
+        raise ConfigError(f"id {name!r}: 1 to 32 of the characters a-z 0-9 _ -")
+    return name
+
+
+def iso(t_ns: int) -> str:
+    """ISO 8601 in UTC, to the millisecond."""
+    moment = EPOCH + timedelta(milliseconds=t_ns // 1_000_000)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def iso_or_none(t_ns: int | None) -> str | None:
+    """ISO 8601, or nothing for a moment that never was (0 or None)."""
+    return iso(t_ns) if t_ns else None
+
+
+def percent(frac: float | None) -> int | None:
+    """Whole percent; nothing that is not a finite number gets out."""
+    return None if frac is None or not math.isfinite(frac) else max(0, round(100 * frac))
+
+
+def rounded(value: float | None) -> float | None:
+    """One decimal, finite or nothing."""
+    return None if value is None or not math.isfinite(value) else round(float(value), 1)
+
+
+def seconds(value: float) -> int | None:
+    """Whole seconds, finite or nothing."""
+    return max(0, int(value)) if math.isfinite(value) else None
+
+
+def bridge_state(topics: Topics, online: bool) -> Message:
+    """Whether the daemon is there; offline is also the last will.  A plain word, for ever."""
+    return _word(topics.bridge("state"), online)
+
+
+def availability(topics: Topics, wearer: str, online: bool) -> Message:
+    """Whether data of this wearer is flowing.  A plain word, for ever."""
+    return _word(topics.wearer(wearer, "availability"), online)
+
+
+def bridge_info(
+    topics: Topics,
+    *,
+    version: str,
+    instance: str,
+    started_ns: int,
+    source: str = "mqtt",
+    simulated: bool = False,
+    wearers: Iterable[tuple[str, str | None, str | None]] = (),
+) -> Message:
+    """Which daemon this is; `wearers` as (id, name, model), only if their owner wants them told."""
+    payload = payloads.BridgeInfo(
+        contract=payloads.CONTRACT,
+        version=version,
+        instance=instance,
+        started=iso(started_ns),
+        source=source,
+        simulated=simulated,
+        pairing=False,
+        wearers=[payloads.WearerInfo(id=i, name=name, model=model) for i, name, model in wearers],
+    )
+    return _retained(topics.bridge("info"), payload, "bridge-info")
+
+
+def bridge_event(topics: Topics, kind: str, t_ns: int, detail: Mapping[str, float | str | bool]) -> Message:
+    """Something that happened to the daemon, such as messages lost while the broker was away."""
+    payload = payloads.BridgeEvent(type=kind, detail=dict(detail), time=iso(t_ns))
+    return _passing(topics.bridge("event"), payload, "bridge-event", EVENT_EXPIRY_S)
+
+
+def wearer_state(
+    topics: Topics,
+    wearer: str,
+    body: Body,
+    reminder: ReminderView,
+    *,
+    simulated: bool,
+    now_ns: int,
+    battery_pct: float | None = None,
+    shifts_per_h: float | None = None,
+) -> Message:
+    """How it stands with one wearer: all keys always, `null` for unknown; retained for an hour."""
+    payload = payloads.WearerState(
+        reminder=reminder.phase,
+        cycle=reminder.cycle,
+        reason=reminder.reason,
+        level=reminder.level,
+        due=reminder.due,
+        wear=body.wear,
+        motion=body.motion,
+        posture=body.posture,
+        inclination_deg=rounded(body.inclination_deg),
+        static_s=seconds(body.static_s),
+        sedentary_s=seconds(body.sedentary_s),
+        hold_dose_pct=percent(body.hold_dose_frac),
+        load_pct=percent(reminder.load_frac),
+        next_break=iso_or_none(reminder.next_break_ns),
+        last_break=iso_or_none(body.last_break_ns),
+        shifts_per_h=rounded(shifts_per_h),
+        breaks_today=reminder.breaks_today,
+        prompts_left_today=max(0, reminder.prompts_left_today),
+        snoozes_left=max(0, reminder.snoozes_left),
+        hold_reason=reminder.hold_reason,
+        hold_until=iso_or_none(reminder.hold_until_ns),
+        break_progress_pct=min(100, percent(body.break_progress_frac) or 0),
+        battery_pct=None if battery_pct is None else max(0, min(100, round(battery_pct))),
+        simulated=simulated,
+        time=iso(now_ns),
+    )
+    return _retained(topics.wearer(wearer, "state"), payload, "state", STATE_EXPIRY_S)
+
+
+def for_event(
+    topics: Topics, wearer: str, event: Event, *, simulated: bool = False, texts: Texts = ENGLISH
+) -> list[Message]:
+    """What an event has to say to the world; most have nothing, the state tells them."""
+    match event:
+        case Prompt():
+            return [_reminder(topics, wearer, event, simulated, texts)]
+        case Happened():
+            payload = payloads.WearerEvent(
+                event_type=event.event_type,
+                cycle=event.cycle,
+                detail=_finite(event.detail),
+                simulated=simulated,
+                time=iso(event.t_ns),
+            )
+            return [_passing(topics.wearer(wearer, "event"), payload, "event", EVENT_EXPIRY_S)]
+        case StaticEnded() | SedentaryEnded() | BreakEnded():
+            return [_bout(topics, wearer, event, simulated)]
+        case CommandResult():
+            return [_result(topics, wearer, event)]
+        case _:
+            return []
+
+
+def prompt_key(wearer: str) -> str:
+    """The outbox slot of a wearer's prompt: discard it when the prompt is withdrawn before it went out."""
+    return f"prompt/{wearer}"
+
+
+def withdrawals(topics: Topics, wearer: str) -> list[Message]:
+    """Empty retained payloads: the broker forgets this wearer."""
+    leaves = ("state", "availability", "settings")
+    return [
+        Message(topic=topic, payload=b"", retain=True, key=topic)
+        for topic in (topics.wearer(wearer, leaf) for leaf in leaves)
+    ]
+
+
+def _reminder(topics: Topics, wearer: str, prompt: Prompt, simulated: bool, texts: Texts) -> Message:
+    expires_ns = min(prompt.expires_ns, prompt.t_ns + REMINDER_EXPIRY_S * NS_PER_S)
+    payload = payloads.Reminder.model_validate(
+        {
+            "event_type": prompt.event_type,
+            "id": prompt.id,
+            "cycle": prompt.cycle,
+            "level": prompt.level,
+            "rung": prompt.rung,
+            "repeat": prompt.repeat,
+            "test": prompt.test,
+            "message": prompt_text(prompt.event_type, prompt.id, prompt.reason, test=prompt.test, texts=texts),
+            "reason": _finite(prompt.reason),
+            "expires": iso(expires_ns),
+            "simulated": simulated,
+            "time": iso(prompt.t_ns),
+        }
+    )
+    return Message(
+        topic=topics.wearer(wearer, "reminder"),
+        payload=_json(payload),
+        key=prompt_key(wearer),
+        expires_ns=expires_ns,
+        expiry_s=max(1, (expires_ns - prompt.t_ns) // NS_PER_S),
+        schema=schema_name("reminder"),
+    )
+
+
+def _bout(topics: Topics, wearer: str, event: StaticEnded | SedentaryEnded | BreakEnded, simulated: bool) -> Message:
+    static = event if isinstance(event, StaticEnded) else None
+    payload = payloads.Bout(
+        kind="static" if static else "sedentary" if isinstance(event, SedentaryEnded) else "break",
+        break_kind=event.kind if isinstance(event, BreakEnded) else None,
+        start=iso(event.start_ns),
+        end=iso(event.end_ns),
+        duration_s=max(0, (event.end_ns - event.start_ns) // NS_PER_S),
+        closed_by=None if isinstance(event, BreakEnded) else event.closed_by,
+        inclination_deg=rounded(static.inclination_deg) if static else None,
+        drift_deg=rounded(static.drift_deg) if static else None,
+        fidgets=static.fidgets if static else None,
+        simulated=simulated,
+        time=iso(event.t_ns),
+    )
+    return _passing(topics.wearer(wearer, "bout"), payload, "bout", EVENT_EXPIRY_S)
+
+
+def _result(topics: Topics, wearer: str, result: CommandResult) -> Message:
+    payload = payloads.Result(
+        ok=result.ok,
+        action=result.verb,
+        value=result.value if not isinstance(result.value, float) or math.isfinite(result.value) else None,
+        error=result.error,
+        transaction=result.request,
+        time=iso(result.t_ns),
+    )
+    topic = topics.wearer(wearer, "result")
+    return Message(
+        topic=topic,
+        payload=_json(payload),
+        expires_ns=result.t_ns + RESULT_EXPIRY_S * NS_PER_S,
+        expiry_s=RESULT_EXPIRY_S,
+        schema=schema_name("result"),
+    )
+
+
+def _word(topic: str, online: bool) -> Message:
+    return Message(topic=topic, payload=ONLINE if online else OFFLINE, retain=True, key=topic)
+
+
+def _retained(topic: str, payload: payloads.Payload, schema: str, expiry_s: int | None = None) -> Message:
+    return Message(
+        topic=topic, payload=_json(payload), retain=True, key=topic, expiry_s=expiry_s, schema=schema_name(schema)
+    )
+
+
+def _passing(topic: str, payload: payloads.Payload, schema: str, expiry_s: int) -> Message:
+    return Message(topic=topic, payload=_json(payload), expiry_s=expiry_s, schema=schema_name(schema))
+
+
+def _json(payload: payloads.Payload) -> bytes:
+    return payload.model_dump_json().encode()
+
+
+def _finite(detail: Mapping[str, float | str | bool]) -> dict[str, float | str | bool]:
+    """Without the numbers that JSON cannot say."""
+    return {k: v for k, v in detail.items() if not isinstance(v, float) or math.isfinite(v)}
+
+
+def write_schemas(folder: Path) -> None:
+    """Write the JSON Schemas and the AsyncAPI document that go with this version."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, document in (*json_schemas().items(), ("asyncapi", asyncapi())):
+        (folder / f"{name}.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    import sys
+    from pathlib import Path
+
+    write_schemas(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/schemas"))

@@ -1,0 +1,243 @@
+"""The JSON that goes over MQTT, version 1: one model per message, the source of the published JSON Schemas.
+
+Units are in the names, times are ISO 8601 in UTC, `null` means unknown, every key is always there.  Keys are only
+ever added.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from posturewatch.types import BreakKind, ClosedBy, Level, Motion, Posture, ReminderPhase, Wear
+
+CONTRACT = 1
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+Count = Annotated[int, Field(ge=0)]
+Percent = Annotated[int, Field(ge=0)]
+Detail = dict[str, float | str | bool]
+HAPPENINGS = (
+    "posture_shift",
+    "break_started",
+    "break_completed",
+    "break_partial",
+    "self_initiated",
+    "snoozed",
+    "skipped",
+    "missed",
+    "held",
+    "released",
+    "mounted",
+    "removed",
+    "sensor_lost",
+    "sensor_back",
+    "calibrated",
+)
+
+
+class Payload(BaseModel):
+    """What all messages share: nothing unannounced, nothing that is not a number."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_enum_values=True)
+
+
+class WearerInfo(Payload):
+    """One wearer, as far as the owner lets the bridge tell."""
+
+    id: str
+    name: str | None
+    model: str | None
+
+
+class BridgeInfo(Payload):
+    """Which daemon this is."""
+
+    contract: int
+    version: str
+    instance: str
+    started: Time
+    source: str
+    simulated: bool
+    pairing: bool
+    wearers: list[WearerInfo]
+
+
+class BridgeEvent(Payload):
+    """Something that happened to the daemon rather than to a wearer."""
+
+    type: str
+    detail: Detail
+    time: Time
+
+
+class WearerState(Payload):
+    """How it stands with one wearer, now."""
+
+    reminder: ReminderPhase
+    cycle: str | None = Field(description="Names the reminder under way; commands may name it.")
+    reason: str | None = Field(description="Why, in a few words.")
+    level: Level | None
+    due: bool
+    wear: Wear
+    motion: Motion
+    posture: Posture
+    inclination_deg: float | None = Field(description="Of the trunk or head; null without calibration.")
+    static_s: Count | None = Field(description="Seconds in one posture.")
+    sedentary_s: Count | None = Field(description="Seconds without a real break.")
+    hold_dose_pct: Percent | None = Field(description="Of the holding time of ISO 11226; null without calibration.")
+    load_pct: Percent | None = Field(description="The fullest of the three clocks; 100 is due.")
+    next_break: Time | None
+    last_break: Time | None
+    shifts_per_h: float | None
+    breaks_today: Count
+    prompts_left_today: Count
+    snoozes_left: Count
+    hold_reason: str | None
+    hold_until: Time | None
+    break_progress_pct: Percent = Field(le=100)
+    battery_pct: Percent | None = Field(le=100)
+    simulated: bool
+    time: Time
+
+
+class Reminder(Payload):
+    """The prompt: somebody is asked to move, now."""
+
+    event_type: Literal["shift_due", "break_due", "break_due_firm"]
+    id: str = Field(description="The same for a repeated delivery of the same prompt.")
+    cycle: str
+    level: Level
+    rung: Annotated[int, Field(ge=0, le=3)] = Field(
+        description="0 dashboard, 1 silent push, 2 push with buttons, 3 speaker."
+    )
+    repeat: Count
+    test: bool
+    message: str
+    reason: Detail
+    expires: Time
+    simulated: bool
+    time: Time
+
+
+class WearerEvent(Payload):
+    """What happened; an automation on it cannot loop, since results of commands go elsewhere."""
+
+    event_type: str = Field(json_schema_extra={"examples": list(HAPPENINGS)})
+    cycle: str | None
+    detail: Detail
+    simulated: bool
+    time: Time
+
+
+class Bout(Payload):
+    """A finished stretch: one posture held, time without a real break, or a break."""
+
+    kind: Literal["static", "sedentary", "break"]
+    break_kind: BreakKind | None
+    start: Time
+    end: Time
+    duration_s: Count
+    closed_by: ClosedBy | None
+    inclination_deg: float | None
+    drift_deg: float | None
+    fidgets: Count | None
+    simulated: bool
+    time: Time
+
+
+class Result(Payload):
+    """The answer to a command; there always is one."""
+
+    ok: bool
+    action: str
+    value: float | str | bool | None
+    error: str | None
+    transaction: str | None
+    time: Time
+
+
+class Samples(Payload):
+    """What a gateway sends: one batch of acceleration, oldest first."""
+
+    seq: Count | None = Field(default=None, description="Counts batches; a repeated or older one is dropped.")
+    time: Time | None = Field(default=None, description="Of the last sample; without it the time of arrival counts.")
+    rate_hz: float = Field(gt=0, le=3200)
+    unit: Literal["g", "mg", "m/s2"]
+    acc: list[Annotated[list[float], Field(min_length=3, max_length=3)]] = Field(min_length=1)
+
+
+# name of the schema, its model, the topic below the base, retained, and whether we publish it
+MESSAGES: tuple[tuple[str, type[Payload], str, bool, bool], ...] = (
+    ("bridge-info", BridgeInfo, "bridge/info", True, True),
+    ("bridge-event", BridgeEvent, "bridge/event", False, True),
+    ("state", WearerState, "wearer/{wearer}/state", True, True),
+    ("reminder", Reminder, "wearer/{wearer}/reminder", False, True),
+    ("event", WearerEvent, "wearer/{wearer}/event", False, True),
+    ("bout", Bout, "wearer/{wearer}/bout", False, True),
+    ("result", Result, "wearer/{wearer}/result", False, True),
+    ("samples", Samples, "sensor/{sensor}/samples", False, False),
+)
+PLAIN_WORDS = (("bridge-state", "bridge/state"), ("availability", "wearer/{wearer}/availability"))
+
+
+def schema_name(name: str) -> str:
+    """What the MQTT 5 user property `schema` of such a message says."""
+    return f"posturewatch/{name}/{CONTRACT}"
+
+
+def json_schemas() -> dict[str, dict[str, Any]]:
+    """The JSON Schema of every message, by name."""
+    schemas: dict[str, dict[str, Any]] = {}
+    for name, model, topic, _, _ in MESSAGES:
+        schema = {"$schema": DIALECT, "$id": schema_name(name), **model.model_json_schema(mode="validation")}
+        schema["description"] = f"{(model.__doc__ or '').strip()} Topic: <base>/{topic}"
+        schemas[name] = schema
+    return schemas
+
+
+def asyncapi() -> dict[str, Any]:
+    """The same contract as one AsyncAPI 3.0 document that refers to the schema files beside it."""
+    channels: dict[str, Any] = {}
+    operations: dict[str, Any] = {}
+    for name, model, topic, retained, ours in MESSAGES:
+        message = {
+            "name": schema_name(name),
+            "contentType": "application/json",
+            "summary": (model.__doc__ or "").strip(),
+            "payload": {"$ref": f"./{name}.json"},
+        }
+        channels[name] = channel(topic, message)
+        operations[name] = operation(name, retained, ours)
+    for name, topic in PLAIN_WORDS:
+        words = {"type": "string", "enum": ["online", "offline"]}
+        channels[name] = channel(topic, {"name": name, "contentType": "text/plain", "payload": words})
+        operations[name] = operation(name, retained=True, ours=True)
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": "posturewatch", "version": str(CONTRACT), "license": {"name": "MIT"}},
+        "defaultContentType": "application/json",
+        "channels": channels,
+        "operations": operations,
+    }
+
+
+def channel(topic: str, message: dict[str, Any]) -> dict[str, Any]:
+    """One AsyncAPI channel with its one message."""
+    described: dict[str, Any] = {"address": "{base}/" + topic, "messages": {"message": message}}
+    names = ["base", *(n for n in ("wearer", "sensor") if f"{{{n}}}" in topic)]
+    described["parameters"] = {
+        n: {"default": "posturewatch"} if n == "base" else {"description": f"id of the {n}"} for n in names
+    }
+    return described
+
+
+def operation(name: str, retained: bool, ours: bool) -> dict[str, Any]:
+    """Who sends it, and how."""
+    return {
+        "action": "send" if ours else "receive",
+        "channel": {"$ref": f"#/channels/{name}"},
+        "bindings": {"mqtt": {"qos": 1, "retain": retained, "bindingVersion": "0.2.0"}},
+    }
