@@ -49,29 +49,52 @@ class ReminderView(Protocol):
     """What the messages read of a reminder machine."""
 
     @property
-    def phase(self) -> ReminderPhase: ...
+    def phase(self) -> ReminderPhase:
+        """Which state of its life cycle the reminder is in."""
+
     @property
-    def cycle(self) -> str | None: ...
+    def cycle(self) -> str | None:
+        """Names the reminder under way."""
+
     @property
-    def level(self) -> Level | None: ...
+    def level(self) -> Level | None:
+        """Shift or break."""
+
     @property
-    def reason(self) -> str | None: ...
+    def reason(self) -> str | None:
+        """Why, in a few words."""
+
     @property
-    def due(self) -> bool: ...
+    def due(self) -> bool:
+        """Whether the wearer is asked for something now."""
+
     @property
-    def load_frac(self) -> float: ...
+    def load_frac(self) -> float:
+        """The fullest clock; 1.0 is the soft limit."""
+
     @property
-    def next_break_ns(self) -> int | None: ...
+    def next_break_ns(self) -> int | None:
+        """When the next break is due if nothing moves."""
+
     @property
-    def prompts_left_today(self) -> int: ...
+    def prompts_left_today(self) -> int:
+        """Of the daily budget."""
+
     @property
-    def snoozes_left(self) -> int: ...
+    def snoozes_left(self) -> int:
+        """In this cycle."""
+
     @property
-    def hold_reason(self) -> str | None: ...
+    def hold_reason(self) -> str | None:
+        """Why prompts are held."""
+
     @property
-    def hold_until_ns(self) -> int | None: ...
+    def hold_until_ns(self) -> int | None:
+        """When the hold ends by itself."""
+
     @property
-    def breaks_today(self) -> int: ...
+    def breaks_today(self) -> int:
+        """Real breaks since local midnight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +112,11 @@ class Topics:
             raise ConfigError(f"base topic {self.base!r}: topics that begin with '$' belong to the broker")
 
     def bridge(self, leaf: str) -> str:
+        """A topic about the daemon itself."""
         return f"{self.base}/bridge/{leaf}"
 
     def wearer(self, wearer: str, leaf: str) -> str:
+        """A topic about one wearer."""
         return f"{self.base}/wearer/{checked_id(wearer)}/{leaf}"
 
     def samples(self, sensor: str) -> str:
@@ -150,7 +175,7 @@ def availability(topics: Topics, wearer: str, online: bool) -> Message:
     return _word(topics.wearer(wearer, "availability"), online)
 
 
-def bridge_info(
+def bridge_info(  # noqa: PLR0913  # one parameter per fact the message tells
     topics: Topics,
     *,
     version: str,
@@ -180,7 +205,7 @@ def bridge_event(topics: Topics, kind: str, t_ns: int, detail: Mapping[str, floa
     return _passing(topics.bridge("event"), payload, "bridge-event", EVENT_EXPIRY_S)
 
 
-def wearer_state(
+def wearer_state(  # noqa: PLR0913  # one parameter per source of the state
     topics: Topics,
     wearer: str,
     body: Body,

@@ -21,6 +21,7 @@ class StateThrottle:
     """At once when something changed, else every 10 s while counters run, else every 60 s."""
 
     def __init__(self, min_interval_s: int = MIN_INTERVAL_S, max_interval_s: int = MAX_INTERVAL_S) -> None:
+        """Nothing was said yet, so the first state is due at once."""
         self._min_ns = min_interval_s * NS_PER_S
         self._max_ns = max_interval_s * NS_PER_S
         self._said_ns: int | None = None
@@ -81,6 +82,7 @@ class ShiftRate:
     """Shifts of posture per hour worn, over the last hour."""
 
     def __init__(self) -> None:
+        """Knows nothing yet; shifts before its time are not counted."""
         self._minutes: deque[tuple[int, int, int]] = deque()  # (start_s, shifts, worn seconds)
         self._shifts: int | None = None
         self._last_s = 0
