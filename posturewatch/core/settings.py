@@ -32,6 +32,7 @@ class Calibration:
     up: Vector  # unit vector: the sensor's direction of up when the wearer stands upright
     forward: Vector | None = None  # unit vector; None without a bend pose: only unsigned inclination is known
     source: str = "auto"  # auto (from walking) | poses | file
+    grade: str = "C"  # A: poses, repeated; B: poses once, or an upright pose alone; C: from walking
 
 
 @dataclass(frozen=True, slots=True)
