@@ -1,0 +1,22 @@
+"""The configuration: one TOML file, checked as a whole, before anything starts.
+
+`load` reads it; `LoadedConfig.to_core` and `.to_mqtt` hand it on.  No module reads settings globally.
+"""
+
+from posturewatch.config.calibration import read_calibration, write_calibration
+from posturewatch.config.loading import LoadedConfig, find_file, load
+from posturewatch.config.model import Broker, Config, Log, Sensor, Storage, Wearer
+
+__all__ = [
+    "Broker",
+    "Config",
+    "LoadedConfig",
+    "Log",
+    "Sensor",
+    "Storage",
+    "Wearer",
+    "find_file",
+    "load",
+    "read_calibration",
+    "write_calibration",
+]

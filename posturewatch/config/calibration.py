@@ -1,0 +1,48 @@
+"""The calibration file of one sensor: where up and forward point in its own axes, as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+from posturewatch.core.settings import Calibration
+from posturewatch.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from posturewatch.core.settings import Vector
+
+_AXES = 3
+
+
+def read_calibration(path: Path) -> Calibration:
+    """Read `{"up": [x, y, z], "forward": [x, y, z] | null}`; vectors of any length, made unit vectors."""
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: the calibration cannot be read ({error.strerror}); calibrate again") from error
+    except ValueError as error:
+        raise ConfigError(f"{path}: not a calibration ({error}); calibrate again") from error
+    if not isinstance(content, dict) or "up" not in content:
+        raise ConfigError(f'{path}: not a calibration: "up" is missing; calibrate again')
+    forward = content.get("forward")
+    return Calibration(
+        up=_to_unit(path, "up", content["up"]),
+        forward=None if forward is None else _to_unit(path, "forward", forward),
+        source="file",
+    )
+
+
+def write_calibration(path: Path, calibration: Calibration) -> None:
+    """Write what `read_calibration` reads."""
+    path.write_text(json.dumps({"up": calibration.up, "forward": calibration.forward}) + "\n", "utf-8")
+
+
+def _to_unit(path: Path, name: str, vector: Any) -> Vector:
+    numbers = [float(x) for x in vector if isinstance(x, int | float)] if isinstance(vector, list) else []
+    length = math.hypot(*numbers)
+    if len(numbers) != _AXES or not math.isfinite(length) or length == 0:
+        raise ConfigError(f'{path}: "{name}" must be three numbers that are not all zero; calibrate again')
+    return (numbers[0] / length, numbers[1] / length, numbers[2] / length)
