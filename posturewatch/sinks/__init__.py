@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from posturewatch.link import Received
     from posturewatch.mqtt_settings import MqttSettings
     from posturewatch.sinks.outbox import Outbox
     from posturewatch.types import Message
@@ -41,23 +42,10 @@ class SinkContext:
     mqtt: MqttSettings | None = None
     path: Path | None = None  # jsonl: the file to append to; none: standard output
     announce: Callable[[], Iterable[Message]] = nothing_to_announce  # the current retained messages
-    goodbye: Callable[[], Iterable[Message]] = nothing_to_announce  # the last words of a wanted end
     subscriptions: Sequence[str] = ()
     on_message: Callable[[Received], None] | None = None
     on_published: Callable[[Message], None] | None = None
     clock_speed: float = 1.0  # expiry runs in the broker's time
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """One message from the broker, as it came."""
-
-    topic: str
-    payload: bytes
-    retain: bool
-    properties: dict[str, str]  # MQTT 5 user properties
-    response_topic: str | None = None
-    correlation: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

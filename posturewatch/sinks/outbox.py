@@ -46,7 +46,7 @@ class Outbox:
         self._slots: dict[str, Message] = {}
         self._history: deque[Message] = deque()
         self._wake = asyncio.Event()
-        self._closed = False
+        self._closed = asyncio.Event()
         self.counts = OutboxCounts()
 
     def __len__(self) -> int:
@@ -56,12 +56,16 @@ class Outbox:
     @property
     def closed(self) -> bool:
         """Whether nothing more is accepted."""
-        return self._closed
+        return self._closed.is_set()
+
+    async def until_closed(self) -> None:
+        """Wait until nothing more is accepted."""
+        await self._closed.wait()
 
     def put(self, message: Message) -> None:
         """Accept a message; never waits, never fails.  After `close` it is dropped and counted."""
         self.counts.put += 1
-        if self._closed:
+        if self.closed:
             self.counts.dropped += 1
             return
         if message.key is None:
@@ -93,19 +97,33 @@ class Outbox:
     def peek(self) -> Message | None:
         """The message to send next, left in place; expired ones are dropped and counted on the way."""
         now_ns = self._now_ns()
-        for key in [k for k, m in self._slots.items() if _expired(m, now_ns)]:
+        while self._slots:
+            key, message = next(iter(self._slots.items()))
+            if not _expired(message, now_ns):
+                return message
             del self._slots[key]
             self.counts.expired += 1
-        while self._history and _expired(self._history[0], now_ns):
+        while self._history:
+            if not _expired(self._history[0], now_ns):
+                return self._history[0]
             self._history.popleft()
             self.counts.expired += 1
-        if self._slots:
-            return next(iter(self._slots.values()))
-        return self._history[0] if self._history else None
+        return None
 
-    def done(self, message: Message) -> None:
-        """The broker has it: take it out, unless a newer one took its place meanwhile."""
-        self.counts.published += 1
+    def purge(self) -> None:
+        """Drop and count everything that has expired."""
+        now_ns = self._now_ns()
+        slots = {key: m for key, m in self._slots.items() if not _expired(m, now_ns)}
+        history = deque(m for m in self._history if not _expired(m, now_ns))
+        self.counts.expired += len(self) - len(slots) - len(history)
+        self._slots, self._history = slots, history
+
+    def done(self, message: Message, *, accepted: bool = True) -> None:
+        """The broker has it, or will never have it: take it out, unless a newer one took its place meanwhile."""
+        if accepted:
+            self.counts.published += 1
+        else:
+            self.counts.dropped += 1
         if message.key is not None:
             if self._slots.get(message.key) is message:
                 del self._slots[message.key]
@@ -115,7 +133,7 @@ class Outbox:
     async def next(self) -> Message | None:
         """Wait for the message to send next and leave it in place; nothing once closed and empty."""
         while (message := self.peek()) is None:
-            if self._closed:
+            if self.closed:
                 return None
             self._wake.clear()
             await self._wake.wait()
@@ -123,7 +141,7 @@ class Outbox:
 
     def close(self) -> None:
         """Accept nothing more; what waits can still be sent."""
-        self._closed = True
+        self._closed.set()
         self._wake.set()
 
 

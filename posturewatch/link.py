@@ -1,0 +1,315 @@
+"""One live connection to an MQTT broker.  The only importer of the MQTT client; its errors end here.
+
+A connection is never reused: the client library would send messages again that it had reported as failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import aiomqtt
+from aiomqtt.exceptions import MqttConnectError
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from posturewatch.errors import BrokerRefused, BrokerUnavailable, ConfigError
+from posturewatch.mqtt_settings import MQTT_5
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
+    from paho.mqtt.client import Client as PahoClient
+
+    from posturewatch.mqtt_settings import MqttSettings, TlsSettings
+    from posturewatch.types import Message
+
+log = logging.getLogger(__name__)
+# The library's own loggers repeat what our one-line errors say.
+CLIENT_LOG = logging.getLogger("posturewatch.link.client")
+CLIENT_LOG.setLevel(logging.ERROR)
+
+LEAST_REFUSAL = 128  # MQTT 5: reason codes from here on are failures
+TAKEN_OVER = 142
+REFUSALS = {  # CONNACK codes that waiting does not cure
+    132: "it does not speak this version of MQTT; set `protocol` to the other one",
+    133: "it does not accept the client id",
+    134: "wrong username or password",
+    135: "not authorized: check username, password and its access list",
+    138: "this client is banned",
+    140: "it does not accept this way of authentication",
+    157: "it wants us to use another server",
+}
+MAX_INCOMING = 100
+
+
+class NobodyThere(BrokerUnavailable):
+    """Nothing listens at the address, or there is no way to it."""
+
+
+class NoAnswer(BrokerUnavailable):
+    """Something listens but says nothing in time: a frozen broker, or none of its kind."""
+
+
+class TakenOver(BrokerUnavailable):
+    """Another client connected with our client id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One message from the broker, as it came."""
+
+    topic: str
+    payload: bytes
+    retain: bool = False
+    properties: dict[str, str] = field(default_factory=dict)  # MQTT 5 user properties
+    response_topic: str | None = None
+    correlation: bytes | None = None
+
+
+class Link:
+    """Publishes and receives while the connection lives; raises `BrokerUnavailable` when it does not."""
+
+    def __init__(self, client: aiomqtt.Client, settings: MqttSettings) -> None:
+        """Made by `connected`."""
+        self._client = client
+        self._settings = settings
+        self._publishing = asyncio.Lock()
+        self._refusal: str | None = None
+        self._watch_acknowledgements(client._client)
+
+    def _watch_acknowledgements(self, paho: PahoClient) -> None:
+        """Notice refused publishes, which the library takes for successes."""
+        confirm = paho.on_publish
+        assert confirm is not None  # set by the library in its constructor
+
+        def on_publish(client: PahoClient, userdata: object, mid: int, code: ReasonCode, props: Properties) -> None:
+            if code.value >= LEAST_REFUSAL:
+                self._refusal = str(code)
+            confirm(client, userdata, mid, code, props)  # type: ignore[call-arg]  # the signature of callback API 2, which we ask for
+
+        paho.on_publish = on_publish
+
+    async def publish(self, message: Message, expiry_s: int | None = None) -> None:
+        """Publish and wait for the acknowledgement; `BrokerRefused` when the broker will not have it."""
+        properties = _publish_properties(message, expiry_s) if self._settings.protocol == MQTT_5 else None
+        async with self._publishing:
+            self._refusal = None
+            with translated(self._settings):
+                await self._client.publish(
+                    message.topic, message.payload, qos=message.qos, retain=message.retain, properties=properties
+                )
+            if self._refusal is not None:
+                raise BrokerRefused(
+                    f"broker {self._settings.address} refuses {message.topic} ({self._refusal}): "
+                    "allow it in the broker's access list"
+                )
+
+    async def subscribe(self, topics: Sequence[str], qos: int = 1) -> None:
+        """Subscribe to all of `topics`; `BrokerRefused` names those the broker will not give."""
+        if not topics:
+            return
+        with translated(self._settings):
+            codes = await self._client.subscribe([(topic, qos) for topic in topics])
+        refused = [topic for topic, code in zip(topics, codes, strict=True) if _number(code) >= LEAST_REFUSAL]
+        if refused:
+            raise BrokerRefused(
+                f"broker {self._settings.address} refuses to subscribe us to {', '.join(refused)}: "
+                "allow it in the broker's access list"
+            )
+
+    async def receive(self) -> Received:
+        """The next message; `BrokerUnavailable` when the connection is lost, which ends every waiting here."""
+        with translated(self._settings):
+            message = await anext(self._client.messages)
+        properties = message.properties
+        return Received(
+            topic=str(message.topic),
+            payload=bytes(message.payload),
+            retain=message.retain,
+            properties=dict(getattr(properties, "UserProperty", ())),
+            response_topic=getattr(properties, "ResponseTopic", None),
+            correlation=getattr(properties, "CorrelationData", None),
+        )
+
+
+@contextlib.asynccontextmanager
+async def connected(
+    settings: MqttSettings,
+    *,
+    will: Message | None = None,
+    client_id: str | None = None,
+    keep_session: bool = True,
+    max_incoming: int = MAX_INCOMING,
+) -> AsyncIterator[Link]:
+    """Connect once; on leaving, disconnect politely if the connection still lives."""
+    context = await asyncio.to_thread(tls_context, settings.tls) if settings.tls is not None else None
+    client = _client(
+        settings,
+        will=will,
+        client_id=client_id or settings.client_id,
+        keep_session=keep_session,
+        max_incoming=max_incoming,
+        context=context,
+    )
+    client._client.connect_timeout = settings.timeout_s
+    try:
+        with translated(settings):
+            await client.__aenter__()
+    except BaseException as error:
+        if isinstance(error, asyncio.CancelledError):  # a thread may still be connecting
+            asyncio.get_running_loop().call_later(2 * settings.timeout_s, _cut, client)
+        _cut(client)
+        raise
+    try:
+        yield Link(client, settings)
+    finally:
+        try:
+            with translated(settings):
+                await client.__aexit__(None, None, None)
+        except BrokerUnavailable as error:
+            log.debug("%s", error)  # it was lost before we could say goodbye
+        finally:
+            _cut(client)
+
+
+async def listens(settings: MqttSettings, timeout_s: float) -> bool:
+    """Whether something accepts connections at the broker's address."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            _, writer = await asyncio.open_connection(settings.host, settings.port)
+    except OSError:  # a TimeoutError is one too
+        return False
+    writer.close()
+    return True
+
+
+def _client(  # noqa: PLR0913  # one parameter per thing a connection differs in
+    settings: MqttSettings,
+    *,
+    will: Message | None,
+    client_id: str,
+    keep_session: bool,
+    max_incoming: int,
+    context: ssl.SSLContext | None,
+) -> aiomqtt.Client:
+    """A fresh client.  MQTT 3.1.1 sessions never expire at the broker, so there we keep none."""
+    five = settings.protocol == MQTT_5
+    options: dict[str, object] = {"clean_session": True}
+    if five:
+        properties = _properties(PacketTypes.CONNECT)
+        if keep_session:
+            properties.SessionExpiryInterval = settings.session_expiry_s
+        options = {"clean_start": not keep_session, "properties": properties}
+    return aiomqtt.Client(
+        settings.host,
+        settings.port,
+        username=settings.username,
+        password=settings.password,
+        identifier=client_id,
+        protocol=aiomqtt.ProtocolVersion.V5 if five else aiomqtt.ProtocolVersion.V311,
+        will=_will(will, settings) if will is not None else None,
+        timeout=settings.timeout_s,
+        keepalive=settings.keepalive_s,
+        max_queued_incoming_messages=max_incoming,
+        logger=CLIENT_LOG,
+        tls_context=context,
+        **options,  # type: ignore[arg-type]  # only the two or one names above
+    )
+
+
+def tls_context(tls: TlsSettings) -> ssl.SSLContext:
+    """Certificates are always verified; `ConfigError` names the file that cannot be used."""
+    try:
+        context = ssl.create_default_context(cafile=tls.cafile)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"broker tls cafile {tls.cafile}: {error.strerror or error}; give a PEM file") from error
+    if tls.certfile is not None:
+        try:
+            context.load_cert_chain(tls.certfile, tls.keyfile)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(
+                f"broker tls certfile {tls.certfile}, keyfile {tls.keyfile}: {error.strerror or error}; give PEM files"
+            ) from error
+    return context
+
+
+def _will(message: Message, settings: MqttSettings) -> aiomqtt.Will:
+    properties = None
+    if settings.protocol == MQTT_5:
+        properties = _properties(PacketTypes.WILLMESSAGE)
+        properties.WillDelayInterval = settings.will_delay_s
+    return aiomqtt.Will(message.topic, message.payload, message.qos, message.retain, properties)
+
+
+def _publish_properties(message: Message, expiry_s: int | None) -> Properties:
+    properties = _properties(PacketTypes.PUBLISH)
+    expiry_s = message.expiry_s if expiry_s is None else expiry_s
+    if expiry_s is not None:
+        properties.MessageExpiryInterval = max(1, expiry_s)
+    if message.schema is not None:
+        properties.ContentType = "application/json"
+        properties.PayloadFormatIndicator = 1
+        properties.UserProperty = ("schema", message.schema)
+    return properties
+
+
+def _cut(client: aiomqtt.Client) -> None:
+    """Close what the library leaves open after a failed connection: the socket, its reader, its task, its future."""
+    client._client._sock_close()
+    if client._disconnected.done() and not client._disconnected.cancelled():
+        client._disconnected.exception()
+
+
+@contextlib.contextmanager
+def translated(settings: MqttSettings) -> Iterator[None]:
+    """The library's errors as ours, one line each."""
+    try:
+        yield
+    except aiomqtt.MqttError as error:
+        raise _translate(error, settings) from error
+
+
+def _translate(error: aiomqtt.MqttError, settings: MqttSettings) -> BrokerUnavailable | BrokerRefused:
+    address = settings.address
+    if isinstance(error, MqttConnectError):
+        code = _number(error.rc)
+        if code in REFUSALS:
+            return BrokerRefused(f"broker {address} refuses us: {REFUSALS[code]}")
+        return BrokerUnavailable(f"broker {address} is not ready: {error}")
+    if isinstance(error.__context__, OSError):
+        return _translate_network(error.__context__, address)
+    if TAKEN_OVER in (_number(getattr(e, "rc", None)) for e in (error, error.__cause__)):
+        return TakenOver(f"broker {address}: another client took over our client id")
+    if isinstance(error, aiomqtt.MqttCodeError) or error.__cause__ is not None:
+        return BrokerUnavailable(f"broker {address}: the connection was lost")
+    return NoAnswer(
+        f"broker {address} does not answer within {settings.timeout_s:g} s; is it an MQTT broker, "
+        "and are username and password right?"
+    )
+
+
+def _translate_network(error: OSError, address: str) -> BrokerUnavailable | BrokerRefused:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return BrokerRefused(f"broker {address}: its certificate is not trusted ({error.verify_message}); set cafile")
+    if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
+        return BrokerRefused(f"broker {address}: TLS failed ({error.reason}); check port and certificates")
+    if isinstance(error, TimeoutError):
+        return NoAnswer(f"broker {address} does not answer")
+    return NobodyThere(f"broker {address} cannot be reached: {error.strerror or error}")
+
+
+def _properties(kind: int) -> Properties:
+    return Properties(kind)  # type: ignore[no-untyped-call]  # the library does not annotate its constructor
+
+
+def _number(code: object) -> int:
+    """The number of a reason code of either protocol version; 0 when there is none."""
+    if isinstance(code, ReasonCode):
+        return int(code.value)
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,209 @@
+"""Messages to an MQTT broker, for months: connects, announces, delivers, says goodbye, and starts over when lost.
+
+The pipeline never sees any of it: while the broker is away the outbox keeps what is worth keeping.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import random
+from collections import deque
+from typing import TYPE_CHECKING
+
+from posturewatch.errors import BrokerRefused, BrokerUnavailable, ConfigError
+from posturewatch.link import NoAnswer, NobodyThere, TakenOver, connected, listens
+from posturewatch.messages import Topics, bridge_event, bridge_state
+from posturewatch.sinks import SinkKind
+from posturewatch.types import NS_PER_S
+
+if TYPE_CHECKING:
+    from posturewatch.link import Link
+    from posturewatch.mqtt_settings import MqttSettings
+    from posturewatch.sinks import SinkContext
+    from posturewatch.types import Message
+
+log = logging.getLogger(__name__)
+
+FIRST_DELAY_S = 0.5
+LONGEST_DELAY_S = 30.0
+STABLE_S = 10.0  # a connection that lasted this long starts the delays afresh
+PROBE_S = 1.0  # the state is right within 2 s of the broker's return, however long it was away
+GOODBYE_S = 1.0
+TAKEOVERS = 3
+TAKEOVER_WINDOW_S = 30.0
+
+
+class MqttSink:
+    """One broker.  At least once for everything in the outbox, `offline` when we are gone."""
+
+    def __init__(self, settings: MqttSettings, context: SinkContext) -> None:
+        """Nothing is opened before `run`."""
+        self._settings = settings
+        self._context = context
+        self._outbox = context.outbox
+        self._topics = Topics(settings.base_topic)
+        self._delay_s = FIRST_DELAY_S
+        self._up_since_s: float | None = None
+        self._said = ""
+        self._takeovers: deque[float] = deque(maxlen=TAKEOVERS)
+        self._told_losses = (0, 0)
+        self._refused_topics: set[str] = set()
+        self.connections = 0
+        self.refused = 0
+        self.up = False
+
+    async def run(self) -> None:
+        """Deliver until the outbox is closed and empty; `BrokerRefused` when the broker will not have us."""
+        while True:
+            self._up_since_s = None
+            try:
+                async with connected(self._settings, will=bridge_state(self._topics, online=False)) as link:
+                    await self._serve(link)
+            except BrokerRefused as error:
+                if not self.connections:
+                    raise
+                self._delay_s = LONGEST_DELAY_S
+                lost: BrokerRefused | BrokerUnavailable = error
+            except BrokerUnavailable as error:
+                self._note_takeover(error)
+                lost = error
+            else:
+                return
+            self._say(logging.WARNING, f"{lost}; trying again")
+            if await self._pause(lost):
+                log.warning("broker %s: %d messages were not sent", self._settings.address, len(self._outbox))
+                return
+
+    async def _serve(self, link: Link) -> None:
+        """Use one connection until it is lost or everything is said; the last word is `offline`."""
+        await link.subscribe(self._context.subscriptions)
+        await self._deliver(link, bridge_state(self._topics, online=True))
+        self._up_since_s = asyncio.get_running_loop().time()
+        self.connections += 1
+        self.up = True
+        self._say(logging.INFO, f"broker {self._settings.address}: connected")
+        self._outbox.put_all(self._context.announce())
+        self._tell_losses()
+        try:
+            await self._exchange(link)
+        except asyncio.CancelledError:
+            await self._say_goodbye(link)
+            raise
+        else:
+            await self._say_goodbye(link)
+        finally:
+            self.up = False
+
+    async def _exchange(self, link: Link) -> None:
+        """Read and write at the same time; the reader notices a lost connection while there is nothing to write."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                reader = group.create_task(self._read(link), name="mqtt reader")
+                await self._write(link)
+                reader.cancel()
+        except ExceptionGroup as lost:  # a bug, if there is one, goes before the loss of the connection
+            raise min(lost.exceptions, key=lambda error: isinstance(error, BrokerUnavailable)) from lost
+
+    async def _read(self, link: Link) -> None:
+        while True:
+            received = await link.receive()
+            if self._context.on_message is not None:
+                self._context.on_message(received)
+
+    async def _write(self, link: Link) -> None:
+        while (message := await self._outbox.next()) is not None:
+            accepted = await self._deliver(link, message)
+            self._outbox.done(message, accepted=accepted)
+
+    async def _deliver(self, link: Link, message: Message) -> bool:
+        """Publish one message; a refusal concerns this topic only and is said once."""
+        try:
+            await link.publish(message, self._expiry_s(message))
+        except BrokerRefused as error:
+            self.refused += 1
+            if message.topic not in self._refused_topics:
+                self._refused_topics.add(message.topic)
+                log.error("%s", error)
+            return False
+        if self._context.on_published is not None:
+            self._context.on_published(message)
+        return True
+
+    def _expiry_s(self, message: Message) -> int | None:
+        """What is left of the message's life, in the broker's seconds."""
+        left_s = math.inf if message.expiry_s is None else float(message.expiry_s)
+        if message.expires_ns is not None:
+            left_s = min(left_s, (message.expires_ns - self._context.now_ns()) / NS_PER_S)
+        return None if math.isinf(left_s) else max(1, math.ceil(left_s / self._context.clock_speed))
+
+    async def _say_goodbye(self, link: Link) -> None:
+        """A polite disconnect suppresses the will, so we say it ourselves; bounded, since nobody waits for us."""
+        with contextlib.suppress(BrokerUnavailable, TimeoutError):
+            async with asyncio.timeout(GOODBYE_S):
+                await self._deliver(link, bridge_state(self._topics, online=False))
+
+    def _tell_losses(self) -> None:
+        """After an outage, say what did not survive it."""
+        self._outbox.purge()
+        counts = self._outbox.counts
+        dropped, expired = counts.dropped - self._told_losses[0], counts.expired - self._told_losses[1]
+        if dropped or expired:
+            self._told_losses = (counts.dropped, counts.expired)
+            detail = {"dropped": dropped, "expired": expired}
+            self._outbox.put(bridge_event(self._topics, "messages_lost", self._context.now_ns(), detail))
+
+    def _note_takeover(self, error: BrokerUnavailable) -> None:
+        """Two daemons with one name throw each other out for ever; one has to give way."""
+        if not isinstance(error, TakenOver):
+            return
+        now_s = asyncio.get_running_loop().time()
+        self._takeovers.append(now_s)
+        if len(self._takeovers) == TAKEOVERS and now_s - self._takeovers[0] < TAKEOVER_WINDOW_S:
+            raise BrokerRefused(
+                f"broker {self._settings.address}: another client uses our client id {self._settings.client_id!r}: "
+                "give each daemon its own"
+            ) from error
+
+    async def _pause(self, lost: BrokerRefused | BrokerUnavailable) -> bool:
+        """Wait before the next attempt, not longer than needed; whether the outbox was closed meanwhile."""
+        now_s = asyncio.get_running_loop().time()
+        if self._up_since_s is not None and now_s - self._up_since_s > STABLE_S:
+            self._delay_s = FIRST_DELAY_S
+        delay_s = self._delay_s * random.uniform(0.5, 1.0)
+        self._delay_s = min(2 * self._delay_s, LONGEST_DELAY_S)
+        if isinstance(lost, NoAnswer):  # the attempt itself takes its time
+            delay_s = min(delay_s, PROBE_S)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(delay_s):
+                if isinstance(lost, NobodyThere):
+                    await self._until_somebody_listens()
+                else:
+                    await self._outbox.until_closed()
+        return self._outbox.closed
+
+    async def _until_somebody_listens(self) -> None:
+        while not self._outbox.closed:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PROBE_S):
+                    await self._outbox.until_closed()
+            if await listens(self._settings, PROBE_S):
+                return
+
+    def _say(self, level: int, text: str) -> None:
+        """Log on change only: an outage of hours is one line."""
+        if text != self._said:
+            self._said = text
+            log.log(level, "%s", text)
+
+
+def build(context: SinkContext) -> MqttSink:
+    """The broker of `context.mqtt`."""
+    if context.mqtt is None:
+        raise ConfigError("the mqtt sink needs a broker: set its host, or use the embedded one")
+    return MqttSink(context.mqtt, context)
+
+
+SINK = SinkKind("mqtt", build)
