@@ -1,0 +1,46 @@
+# posturewatch.  `make demo` shows it, `make test` checks it; both set themselves up in .venv.
+# PYTHON=/path/to/python chooses the interpreter (3.11 or newer).
+
+.POSIX:
+.PHONY: help demo setup test lint bench lock clean
+
+BIN = .venv/bin
+
+help:
+	@echo 'make demo    watch a simulated wearer be reminded, on a broker of its own'
+	@echo 'make test    lint, types, architecture, all tests'
+	@echo 'make lint    the same without the tests'
+	@echo 'make bench   measure, beside limits and other programs'
+	@echo 'make lock    renew the lock files (needs uv)'
+	@echo 'make clean   remove .venv and all caches'
+
+demo:
+	@scripts/setup_venv run
+	@exec $(BIN)/posturewatch demo
+
+setup:
+	@scripts/setup_venv test
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+test: setup
+	@scripts/ensure_mosquitto
+	@$(MAKE) --no-print-directory lint
+	PATH="$$PATH:/usr/sbin" $(BIN)/pytest
+
+bench: setup
+	@for each in benchmarks/bench_*.py; do echo "== $$each"; $(BIN)/python "$$each" || exit 1; done
+
+lock:
+	uv pip compile --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --quiet \
+	    --extra broker --extra data pyproject.toml -o requirements.lock
+	uv pip compile --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --quiet \
+	    --extra broker --extra data --group dev pyproject.toml -o requirements-dev.lock
+
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,66 @@
+"""What all tests share: the recordings of real wearers, if they are here, and a closing line that counts the rest."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+ROOT = Path(__file__).resolve().parent.parent
+RECORDINGS_ABSENT = "the recordings of real wearers are not here: set POSTUREWATCH_RECORDINGS to their folder"
+
+
+def find_recordings() -> Path | None:
+    """The folder of the recordings, which are not part of the project."""
+    named = os.environ.get("POSTUREWATCH_RECORDINGS")
+    folder = Path(named) if named else ROOT.parent / "shared" / "data" / "recordings"
+    return folder if folder.is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """The folder of the recordings; skips, loudly, where there is none."""
+    folder = find_recordings()
+    if folder is None:
+        pytest.skip(RECORDINGS_ABSENT)
+    return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests in tests/recordings need the recordings, marked or not."""
+    for item in items:
+        if ROOT / "tests" / "recordings" in item.path.parents:
+            item.add_marker("recordings")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs the recordings where they are not."""
+    if item.get_closest_marker("recordings") and find_recordings() is None:
+        pytest.skip(RECORDINGS_ABSENT)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
+    """The very last line: how many tests were skipped, and why."""
+    outcome = yield
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and not session.config.option.collectonly:
+        skipped = reporter.stats.get("skipped", [])
+        reporter.write_line(describe_skipped([str(report.longrepr[2]) for report in skipped]))
+    return outcome
+
+
+def describe_skipped(reasons: list[str]) -> str:
+    """One line that counts the skipped tests by reason."""
+    if not reasons:
+        return "not run: nothing, every test ran"
+    counts = Counter(re.sub(r"^Skipped: ", "", reason) for reason in reasons)
+    parts = [f"{count} because {reason}" for reason, count in counts.most_common()]
+    return f"not run: {len(reasons)} tests; " + "; ".join(parts)
