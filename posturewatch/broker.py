@@ -239,7 +239,7 @@ def _serve(config: str) -> None:
     """The child: serve until the parent's end of our standard input closes."""
     import threading  # noqa: PLC0415  # only the child needs these
 
-    from iotcore.iotcore import IotCoreBroker  # noqa: PLC0415
+    from iotcore.iotcore import IotCoreBroker  # noqa: PLC0415  # an optional extra
 
     def leave_with_the_parent() -> None:
         sys.stdin.buffer.read()

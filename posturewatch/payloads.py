@@ -160,7 +160,9 @@ class Result(Payload):
 
 
 class Samples(Payload):
-    """What a gateway sends: one batch of acceleration, oldest first."""
+    """What a gateway sends: one batch of acceleration, oldest first.  More keys do no harm."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
 
     seq: Count | None = Field(default=None, description="Counts batches; a repeated or older one is dropped.")
     time: Time | None = Field(default=None, description="Of the last sample; without it the time of arrival counts.")

@@ -9,13 +9,13 @@ import asyncio
 import contextlib
 import logging
 import math
-import random
 from collections import deque
 from typing import TYPE_CHECKING
 
 from posturewatch.errors import BrokerRefused, BrokerUnavailable, ConfigError
-from posturewatch.link import NoAnswer, NobodyThere, TakenOver, connected, listens
+from posturewatch.link import TakenOver, connected
 from posturewatch.messages import Topics, bridge_event, bridge_state
+from posturewatch.reconnecting import Patience
 from posturewatch.sinks import SinkKind
 from posturewatch.types import NS_PER_S
 
@@ -27,10 +27,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FIRST_DELAY_S = 0.5
-LONGEST_DELAY_S = 30.0
-STABLE_S = 10.0  # a connection that lasted this long starts the delays afresh
-PROBE_S = 1.0  # the state is right within 2 s of the broker's return, however long it was away
 GOODBYE_S = 1.0
 TAKEOVERS = 3
 TAKEOVER_WINDOW_S = 30.0
@@ -45,8 +41,7 @@ class MqttSink:
         self._context = context
         self._outbox = context.outbox
         self._topics = Topics(settings.base_topic)
-        self._delay_s = FIRST_DELAY_S
-        self._up_since_s: float | None = None
+        self._patience = Patience(settings)
         self._said = ""
         self._takeovers: deque[float] = deque(maxlen=TAKEOVERS)
         self._told_losses = (0, 0)
@@ -58,14 +53,12 @@ class MqttSink:
     async def run(self) -> None:
         """Deliver until the outbox is closed and empty; `BrokerRefused` when the broker will not have us."""
         while True:
-            self._up_since_s = None
             try:
                 async with connected(self._settings, will=bridge_state(self._topics, online=False)) as link:
                     await self._serve(link)
             except BrokerRefused as error:
                 if not self.connections:
                     raise
-                self._delay_s = LONGEST_DELAY_S
                 lost: BrokerRefused | BrokerUnavailable = error
             except BrokerUnavailable as error:
                 self._note_takeover(error)
@@ -73,7 +66,8 @@ class MqttSink:
             else:
                 return
             self._say(logging.WARNING, f"{lost}; trying again")
-            if await self._pause(lost):
+            await self._patience.pause(lost, self._outbox.until_closed)
+            if self._outbox.closed:
                 log.warning("broker %s: %d messages were not sent", self._settings.address, len(self._outbox))
                 return
 
@@ -81,7 +75,7 @@ class MqttSink:
         """Use one connection until it is lost or everything is said; the last word is `offline`."""
         await link.subscribe(self._context.subscriptions)
         await self._deliver(link, bridge_state(self._topics, online=True))
-        self._up_since_s = asyncio.get_running_loop().time()
+        self._patience.connected()
         self.connections += 1
         self.up = True
         self._say(logging.INFO, f"broker {self._settings.address}: connected")
@@ -166,31 +160,6 @@ class MqttSink:
                 f"broker {self._settings.address}: another client uses our client id {self._settings.client_id!r}: "
                 "give each daemon its own"
             ) from error
-
-    async def _pause(self, lost: BrokerRefused | BrokerUnavailable) -> bool:
-        """Wait before the next attempt, not longer than needed; whether the outbox was closed meanwhile."""
-        now_s = asyncio.get_running_loop().time()
-        if self._up_since_s is not None and now_s - self._up_since_s > STABLE_S:
-            self._delay_s = FIRST_DELAY_S
-        delay_s = self._delay_s * random.uniform(0.5, 1.0)
-        self._delay_s = min(2 * self._delay_s, LONGEST_DELAY_S)
-        if isinstance(lost, NoAnswer):  # the attempt itself takes its time
-            delay_s = min(delay_s, PROBE_S)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(delay_s):
-                if isinstance(lost, NobodyThere):
-                    await self._until_somebody_listens()
-                else:
-                    await self._outbox.until_closed()
-        return self._outbox.closed
-
-    async def _until_somebody_listens(self) -> None:
-        while not self._outbox.closed:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(PROBE_S):
-                    await self._outbox.until_closed()
-            if await listens(self._settings, PROBE_S):
-                return
 
     def _say(self, level: int, text: str) -> None:
         """Log on change only: an outage of hours is one line."""
