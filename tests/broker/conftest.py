@@ -1,0 +1,240 @@
+"""Real brokers: one mosquitto process per test module, the embedded broker per test, and ears of another make."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import uuid
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import aiomqtt
+import pytest
+import pytest_asyncio
+
+from posturewatch.broker import embedded_broker
+from posturewatch.mqtt_settings import MQTT_5, MqttSettings
+from posturewatch.sinks import SinkContext
+from posturewatch.sinks.mqtt import MqttSink
+from posturewatch.sinks.outbox import Outbox
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+NO_MOSQUITTO = "mosquitto is not installed: apt-get install mosquitto"
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Mosquitto:
+    """One mosquitto process on a port of its own; can be killed, frozen and started again."""
+
+    def __init__(self, folder: Path, extra: str = "") -> None:
+        self.port = free_port()
+        self.folder = folder
+        folder.chmod(0o755)  # as root, mosquitto drops its rights
+        self.config = folder / "mosquitto.conf"
+        access = "" if "allow_anonymous" in extra else "allow_anonymous true\n"
+        self.config.write_text(
+            f"listener {self.port} 127.0.0.1\n{access}persistence false\nmax_queued_messages 0\n{extra}\n"
+        )
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        assert MOSQUITTO is not None
+        self.process = subprocess.Popen(
+            [MOSQUITTO, "-c", str(self.config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline and self.process.poll() is None:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.2):
+                return
+            time.sleep(0.005)
+        raise RuntimeError("mosquitto does not start")
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def freeze(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        if self.process is not None:
+            self.process.send_signal(signal.SIGCONT)
+
+    def settings(self, **changes: Any) -> MqttSettings:
+        fields: dict[str, Any] = {"port": self.port, "base_topic": f"test-{uuid.uuid4().hex}", **changes}
+        fields.setdefault("client_id", f"daemon-{uuid.uuid4().hex[:8]}")
+        return MqttSettings(**fields)
+
+
+@contextlib.contextmanager
+def mosquitto_process(folder: Path, extra: str = "") -> Iterator[Mosquitto]:
+    if MOSQUITTO is None:
+        pytest.skip(NO_MOSQUITTO)
+    broker = Mosquitto(folder, extra)
+    broker.start()
+    try:
+        yield broker
+    finally:
+        broker.thaw()
+        broker.kill()
+
+
+@pytest.fixture(scope="session")
+def start_mosquitto() -> Callable[..., contextlib.AbstractContextManager[Mosquitto]]:
+    """To start one with a configuration of its own."""
+    return mosquitto_process
+
+
+@pytest.fixture(scope="module")
+def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
+    """One process for the module; running again at the start of each test that asks for `fresh_mosquitto`."""
+    with mosquitto_process(tmp_path_factory.mktemp("mosquitto")) as broker:
+        yield broker
+
+
+@pytest.fixture
+def fresh_mosquitto(mosquitto: Mosquitto) -> Iterator[Mosquitto]:
+    """The module's broker, running and warm, whatever the test before did to it."""
+    yield mosquitto
+    mosquitto.thaw()
+    if mosquitto.process is None:
+        mosquitto.start()
+
+
+@pytest_asyncio.fixture(params=["mosquitto 5", "mosquitto 3.1.1", "embedded 5", "embedded 3.1.1"])
+async def any_broker(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MqttSettings]:
+    """Each kind of broker with each version of the protocol."""
+    kind, protocol = request.param.split()
+    if kind == "mosquitto":
+        yield request.getfixturevalue("mosquitto").settings(protocol=protocol, will_delay_s=1)
+        return
+    async with embedded_broker(tmp_path, port=None) as broker:
+        port = broker.port if protocol == MQTT_5 else broker.port_311
+        yield broker.settings(
+            port=port,
+            protocol=protocol,
+            base_topic=f"test-{uuid.uuid4().hex}",
+            client_id=f"daemon-{uuid.uuid4().hex[:8]}",
+            will_delay_s=1,
+        )
+
+
+@dataclass
+class Ears:
+    """What another client heard below one base topic."""
+
+    client: aiomqtt.Client
+    heard: list[aiomqtt.Message] = field(default_factory=list)
+
+    def payloads(self, leaf: str) -> list[bytes]:
+        return [bytes(m.payload) for m in self.heard if str(m.topic).endswith(leaf)]
+
+    async def until(self, leaf: str, payload: bytes | None = None, within_s: float = 5.0, count: int = 1) -> None:
+        """Wait until it was heard, `count` times."""
+        try:
+            async with asyncio.timeout(within_s):
+                while sum(payload in (None, p) for p in self.payloads(leaf)) < count:
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            told = [(str(m.topic), bytes(m.payload)) for m in self.heard]
+            pytest.fail(f"{leaf} {payload!r} not heard within {within_s} s, but {told}")
+
+
+@contextlib.asynccontextmanager
+async def listening(settings: MqttSettings, topics: str = "#") -> AsyncIterator[Ears]:
+    """An independent subscriber, of the protocol of `settings`."""
+    five = settings.protocol == MQTT_5
+    client = aiomqtt.Client(
+        settings.host,
+        settings.port,
+        username=settings.username,
+        password=settings.password,
+        identifier=f"ears-{uuid.uuid4().hex[:8]}",
+        protocol=aiomqtt.ProtocolVersion.V5 if five else aiomqtt.ProtocolVersion.V311,
+    )
+    async with client:
+        ears = Ears(client)
+
+        async def listen() -> None:
+            async for message in client.messages:
+                ears.heard.append(message)
+
+        await client.subscribe(f"{settings.base_topic}/{topics}", qos=1)
+        task = asyncio.create_task(listen())
+        try:
+            yield ears
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+            if not task.cancelled():
+                task.exception()
+
+
+@dataclass
+class Running:
+    """A sink at work."""
+
+    outbox: Outbox
+    sink: MqttSink
+    task: asyncio.Task[None]
+
+    async def until_up(self, within_s: float = 5.0) -> None:
+        async with asyncio.timeout(within_s):
+            while not self.sink.up:
+                assert not self.task.done(), self.task.exception()
+                await asyncio.sleep(0.01)
+
+    async def until_down(self, within_s: float = 5.0) -> None:
+        async with asyncio.timeout(within_s):
+            while self.sink.up:
+                await asyncio.sleep(0.01)
+
+
+@contextlib.asynccontextmanager
+async def delivering(settings: MqttSettings, **context: Any) -> AsyncIterator[Running]:
+    """A sink with its outbox, ended politely."""
+    now_ns = context.pop("now_ns", time.time_ns)
+    outbox = Outbox(now_ns, **context.pop("bounds", {}))
+    sink = MqttSink(settings, replace(SinkContext(outbox, now_ns), **context))
+    task = asyncio.create_task(sink.run())
+    try:
+        yield Running(outbox, sink, task)
+    finally:
+        outbox.close()
+        done, _ = await asyncio.wait([task], timeout=4)
+        if not done:
+            task.cancel()
+            await asyncio.wait([task])
+        if not task.cancelled() and task.exception() is not None:
+            raise task.exception()  # type: ignore[misc]  # checked one line above
+
+
+@pytest.fixture
+def listen() -> Callable[..., contextlib.AbstractAsyncContextManager[Ears]]:
+    """An independent subscriber."""
+    return listening
+
+
+@pytest.fixture
+def deliver() -> Callable[..., contextlib.AbstractAsyncContextManager[Running]]:
+    """A sink at work."""
+    return delivering
