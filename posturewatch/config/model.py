@@ -26,7 +26,7 @@ _PERIOD = re.compile(r"^([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)$")
 def _check_zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (OSError, ValueError) as error:  # unknown key, or a name that is no key at all
+    except (KeyError, OSError, ValueError) as error:  # unknown, or no name of a zone at all
         raise ValueError(f"no such time zone: {name!r}; write it like 'Europe/Berlin'") from error
     return name
 
