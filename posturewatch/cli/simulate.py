@@ -1,0 +1,265 @@
+"""`posturewatch simulate`: samples of a simulated wearer, to a file, to a pipe or to a broker, with the truth."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from posturewatch.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from posturewatch_sim.faults import Faults
+    from posturewatch_sim.scenarios import Scenario
+    from posturewatch_sim.stream import Chunk
+
+    from posturewatch.mqtt_settings import MqttSettings
+
+START_NS = (
+    1_772_438_400 * 10**9
+)  # Monday, 2026-03-02 08:00 UTC: files start here, so the same seed gives the same bytes
+BATCH_S = 0.5  # of live transports
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command("simulate", context_settings={"show_default": True})
+@click.argument("scenario", default="office-day", metavar="[SCENARIO]")
+@click.option("--list", "list_all", is_flag=True, help="Name the scenarios.")
+@click.option("--show", is_flag=True, help="Print the plan and the true reminders instead of samples.")
+@click.option("--seed", type=click.IntRange(0, 2**62), help="The same seed gives the same bytes; printed if drawn.")
+@click.option("--wearer", help="Which wearer of the scenario.  [default: the first]")
+@click.option("--duration", metavar="TIME", help="End earlier, or end an endless scenario: 90s, 40m, 8h.")
+@click.option("--device", metavar="MODEL", help="Another sensor model than the scenario's.")
+@click.option("--transport", type=click.Choice(["file", "process", "mqtt"]), help="[default: file with --out]")
+@click.option("--out", type=FILE, help="Write .parquet or .csv.")
+@click.option("--truth", "truth_file", type=FILE, help="Write the truth as JSON Lines.")
+@click.option("--speed", default="1", metavar="X|max", help="Of the process and mqtt transports.")
+@click.option("--broker", default="127.0.0.1:1883", metavar="HOST:PORT", help="For the mqtt transport.")
+@click.option("--username", help="At the broker.")
+@click.option("--password-file", type=FILE, help="A file whose first line is the password.")
+@click.option("--sensor", "sensor_id", help="The sensor's id in the topic.  [default: the wearer's id]")
+@click.option("--drop", metavar="PART", is_flag=False, flag_value="5%", help="Lose packets: 5%.")
+@click.option("--gap", multiple=True, metavar="LENGTH@START", help="Lose everything: 90s@14:00.")
+@click.option("--kick", multiple=True, metavar="START", help="Lose the link for some seconds: 12:00.")
+@click.option("--drift", metavar="RATE", is_flag=False, flag_value="20mg/h", help="Let the bias drift: 20mg/h.")
+@click.option(
+    "--clock-skew", metavar="PPM", is_flag=False, flag_value="200ppm", help="Stamp with a wrong clock: 200ppm."
+)
+@click.option("--clock-jump", multiple=True, metavar="BY@START", help="Set the clock: -1h@12:00.")
+@click.option("--stuck-axis", multiple=True, metavar="AXIS@START", help="Freeze an axis: x@10:00.")
+@click.option("--flip-axis", multiple=True, metavar="AXIS@START", help="Turn an axis round: y@10:00.")
+def command(scenario: str, list_all: bool, show: bool, truth_file: Path | None, **options: Any) -> None:
+    """Simulate a wearer.  SCENARIO is a name of --list or a .toml file."""
+    from posturewatch_sim.faults import FaultError  # noqa: PLC0415  keeps `--help` quick
+    from posturewatch_sim.scenarios import ScenarioError, load  # noqa: PLC0415
+
+    if list_all:
+        _list()
+        return
+    if options["seed"] is None:
+        options["seed"] = secrets.randbelow(10**6)
+    try:
+        scene = load(scenario)
+        duration_s = _duration_s(options["duration"])
+        given = _faults(options)
+        click.echo(f"scenario {scene.name}, seed {options['seed']}", err=True)
+        _say_truth(scene, given, duration_s, options, show, truth_file)
+        if show:
+            return
+        _send(scene, given, duration_s, options, truth_file)
+    except (ScenarioError, FaultError) as wrong:
+        raise UsageError(str(wrong)) from None
+
+
+def _list() -> None:
+    from posturewatch_sim.scenarios import available, load  # noqa: PLC0415
+
+    for name in available():
+        click.echo(f"{name:18} {load(name).title}")
+
+
+def _duration_s(text: str | None) -> float | None:
+    from posturewatch_sim.faults import moment_s  # noqa: PLC0415
+
+    if text is None:
+        return None
+    try:
+        length_s = moment_s(text)
+    except ValueError:
+        length_s = 0.0
+    if length_s <= 0.0:
+        raise UsageError(f"--duration {text!r} cannot be read; write it like 90s, 40m or 8h")
+    return length_s
+
+
+def _faults(options: dict[str, Any]) -> Faults:
+    from posturewatch_sim.faults import HOW, Faults  # noqa: PLC0415
+
+    return Faults.parse({name: options[name] for name in HOW if options[name]})
+
+
+def _say_truth(  # noqa: PLR0913, PLR0917  # what the command line can say
+    scene: Scenario,
+    given: Faults,
+    duration_s: float | None,
+    options: dict[str, Any],
+    show: bool,
+    truth_file: Path | None,
+) -> None:
+    """Write the truth to its file, and with --show to the screen."""
+    from posturewatch_sim.plan import Plan  # noqa: PLC0415
+    from posturewatch_sim.truth import truth  # noqa: PLC0415
+
+    if truth_file is None and not show:
+        return
+    events = truth(scene, seed=options["seed"], wearer=options["wearer"], faults=given, duration_s=duration_s)
+    if truth_file is not None:
+        try:
+            truth_file.write_text("".join(json.dumps(e) + "\n" for e in events), encoding="utf-8")
+        except OSError as wrong:
+            raise UsageError(f"--truth {truth_file}: {wrong.strerror}; name a file that can be written") from None
+    if not show:
+        return
+    plan = Plan(scene, options["seed"], options["wearer"])
+    click.echo(f"{scene.title}: {scene.about}\n{plan.wearer.placement}, {options['device'] or plan.wearer.sensor}")
+    end_s = max((e["end_s"] for e in events if "end_s" in e), default=0.0)
+    rows = [
+        (p.start_s, f"{p.do}, {(p.end_s - p.start_s) / 60:.1f} min") for p in plan.until(end_s) if p.start_s < end_s
+    ]
+    rows += [(e["t_s"], f"  -> {e['rule']} reminder is due") for e in events if e["type"] == "reminder"]
+    for at_s, text in sorted(rows):
+        click.echo(f"{int(at_s // 3600):2}:{int(at_s // 60 % 60):02}:{int(at_s % 60):02}  {text}")
+
+
+def _send(
+    scene: Scenario, given: Faults, duration_s: float | None, options: dict[str, Any], truth_file: Path | None
+) -> None:
+    """Make the samples and hand them to the transport."""
+    from posturewatch_sim.stream import samples  # noqa: PLC0415
+
+    out: Path | None = options["out"]
+    transport = options["transport"] or ("file" if out else None)
+    if transport is None:
+        if truth_file is None:
+            raise UsageError("where to? name a file with --out, or choose --transport process or mqtt")
+        return
+    if (transport == "file") != (out is not None):
+        raise UsageError("--out FILE and --transport file belong together")
+    source = {
+        "seed": options["seed"],
+        "wearer": options["wearer"],
+        "sensor_model": options["device"],
+        "faults": given,
+        "duration_s": duration_s,
+    }
+    if out is not None:
+        if duration_s is None and scene.duration_s is None and scene.wearer(options["wearer"]).endless:
+            raise UsageError(f"{scene.name} has no end; say --duration 8h")
+        _write(out, samples(scene, start_ns=START_NS, **source))
+        return
+    from posturewatch.clock import read_wall_ns  # noqa: PLC0415
+
+    options["sensor_id"] = options["sensor_id"] or scene.wearer(options["wearer"]).id
+    chunks = samples(scene, start_ns=read_wall_ns(), chunk_s=BATCH_S, **source)
+    asyncio.run(_stream(transport, chunks, _speed(options["speed"]), _rate_hz(scene, options), options))
+
+
+def _write(out: Path, chunks: Iterator[Chunk]) -> None:
+    from posturewatch_sim.files import write  # noqa: PLC0415
+
+    try:
+        count = write(out, chunks, START_NS)
+    except OSError as wrong:
+        raise UsageError(f"--out {out}: {wrong.strerror or wrong}; name a file that can be written") from None
+    click.echo(f"{out}: {count} samples", err=True)
+
+
+def _speed(text: str) -> float | None:
+    """None: as fast as it goes."""
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0.0 < speed < 1e6:  # noqa: PLR2004  # beyond it the clock's steps show
+        raise UsageError(f"--speed {text!r}: allowed are max, or a number above 0")
+    return speed
+
+
+def _rate_hz(scene: Scenario, options: dict[str, Any]) -> float:
+    from posturewatch_sim.stream import model_named  # noqa: PLC0415
+
+    return model_named(options["device"] or scene.wearer(options["wearer"]).sensor).rate_hz
+
+
+async def _paced(chunks: Iterator[Chunk], speed: float | None) -> AsyncIterator[Chunk]:
+    """Each chunk when its last sample has been taken."""
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    for chunk in chunks:
+        if speed is not None:
+            await asyncio.sleep(began_s + chunk.until_s / speed - loop.time())
+        yield chunk
+
+
+async def _stream(
+    transport: str, chunks: Iterator[Chunk], speed: float | None, rate_hz: float, options: dict[str, Any]
+) -> None:
+    if transport == "process":
+        async for payload in _payloads(_paced(chunks, speed), rate_hz):
+            click.echo(payload)
+        return
+    from posturewatch.link import connected  # noqa: PLC0415
+    from posturewatch.messages import Topics  # noqa: PLC0415
+    from posturewatch.types import Message  # noqa: PLC0415
+
+    settings = _broker(options)
+    topic = Topics(settings.base_topic).samples(options["sensor_id"])
+    async with connected(settings, client_id=f"posturewatch-sim-{secrets.token_hex(4)}", keep_session=False) as link:
+        async for payload in _payloads(_paced(chunks, speed), rate_hz):
+            await link.publish(Message(topic, payload.encode()))
+
+
+def _broker(options: dict[str, Any]) -> MqttSettings:
+    from posturewatch.mqtt_settings import MqttSettings  # noqa: PLC0415
+
+    address: str = options["broker"]
+    secret: Path | None = options["password_file"]
+    try:
+        password = secret.read_text(encoding="utf-8").splitlines()[0] if secret else None
+    except (OSError, IndexError, UnicodeDecodeError):
+        raise UsageError(
+            f"--password-file {secret}: no password can be read; give a file with it as its first line"
+        ) from None
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit():
+        raise UsageError(f"--broker {address!r} cannot be read; write it like 127.0.0.1:1883")
+    return MqttSettings(host=host.strip("[]"), port=int(port), username=options["username"], password=password)
+
+
+async def _payloads(chunks: AsyncIterator[Chunk], rate_hz: float) -> AsyncIterator[str]:
+    """Batches as a gateway sends them: the MQTT contract's JSON of samples."""
+    seq = 0
+    async for chunk in chunks:
+        if len(chunk.t_ns) == 0:
+            continue
+        last_ns = int(chunk.t_ns[-1])
+        acc = [[round(v / 100.0, 2) for v in row] for row in chunk.acc_10ug.tolist()]
+        yield json.dumps(
+            {"seq": seq, "time": _iso(last_ns), "rate_hz": rate_hz, "unit": "mg", "acc": acc}, separators=(",", ":")
+        )
+        seq += 1
+
+
+def _iso(t_ns: int) -> str:
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    whole = datetime.fromtimestamp(t_ns // 10**9, tz=UTC)
+    return f"{whole:%Y-%m-%dT%H:%M:%S}.{t_ns % 10**9 // 1000:06d}Z"
