@@ -8,11 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from posturewatch.types import Placement
+from posturewatch.core import bouts, breaks, loads, motion, posture
+from posturewatch.types import UNITS_PER_G, Placement
 
 if TYPE_CHECKING:
     from posturewatch.rules import Rule
 
+COARSE_10UG = 4 * UNITS_PER_G // 1000  # a digit of more than 4 mg hides breathing (science 4.6)
+
+NORM_TOLERANCE_G = 0.06  # a direction is trusted while |a| is this near to 1 g (science 4.2)
 Vector = tuple[float, float, float]
 
 
@@ -126,3 +130,63 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     detection: Detection = field(default_factory=Detection)
     reminding: Reminding = field(default_factory=Reminding)
+    params: Params = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Work out once what every second needs."""
+        object.__setattr__(self, "params", _work_out(self))
+
+
+@dataclass(frozen=True, slots=True)
+class SensorParams:
+    """One sensor's settings in the units of the frames."""
+
+    motion: motion.MotionParams
+    posture: posture.PostureParams
+    coarse: bool
+    noise_mg: float | None
+    norm_tolerance_g: float
+    static_bouts: bool  # the placement shows a posture
+    inclined: bool  # the placement shows an inclination
+    seat: bool  # the placement tells sitting from standing
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    """Everything that follows from the settings alone."""
+
+    sensors: tuple[SensorParams, ...]
+    bouts: bouts.BoutParams
+    breaks: breaks.BreakParams
+    loads: loads.LoadParams
+    static_bouts: bool
+    seat: bool
+    calibrated: bool
+
+
+def _work_out(settings: Settings) -> Params:
+    detection = settings.detection
+    sensors = tuple(
+        SensorParams(
+            motion.params_of(detection, s.placement),
+            posture.params_of(detection, s),
+            s.traits.step_10ug is not None and s.traits.step_10ug > COARSE_10UG,
+            s.traits.noise_mg,
+            NORM_TOLERANCE_G,
+            s.placement in posture.POSTURAL,
+            s.placement in posture.INCLINED and s.calibration is not None,
+            s.placement is Placement.THIGH,
+        )
+        for s in settings.sensors
+    )
+    # the loads follow the sensor that shows an inclination, if there is one
+    inclined = next((s for s in settings.sensors if s.placement in posture.INCLINED), None)
+    return Params(
+        sensors,
+        bouts.params_of(detection),
+        breaks.params_of(detection),
+        loads.build_params(inclined.placement if inclined else Placement.UNKNOWN, detection),
+        any(s.static_bouts for s in sensors),
+        any(s.seat for s in sensors),
+        any(s.inclined for s in sensors),
+    )

@@ -1,0 +1,107 @@
+"""What counts as a break: micro (30 s of movement, or out of the posture and back) and real (design 8.1).
+
+Real: at least 120 s of movement within any 180 s; with a thigh sensor also five minutes on one's feet.  It is over
+when nothing moved for a minute, and ended where the movement did.  Time off the body is dealt with in the pipeline.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from posturewatch.types import BreakKind
+
+if TYPE_CHECKING:
+    from posturewatch.core.settings import Detection
+
+STILL_ENDS_S = 60  # a break with a rest of less than this in it is one break
+PAUSE_IN_RUN_S = 5  # a run of movement may have such holes
+MICRO_SHARE = 0.6  # of a run must be movement
+
+
+@dataclass(frozen=True, slots=True)
+class BreakParams:
+    window: int  # mask of the window, one bit a second
+    real_s: int
+    micro_s: int
+    standing_s: int
+
+
+def params_of(detection: Detection) -> BreakParams:
+    """Durations, and the window as a bit mask."""
+    return BreakParams(
+        (1 << detection.real_break_window_s) - 1,
+        detection.real_break_s,
+        detection.micro_break_s,
+        detection.standing_break_s,
+    )
+
+
+@dataclass(slots=True)
+class BreakState:
+    window: int = 0  # active seconds, newest lowest
+    real: bool = False
+    start_epoch: int = 0  # of the real break
+    last_active: int = 0
+    run_start: int = 0  # of the run of movement; 0: none
+    run_active: int = 0  # active seconds in it
+    feet_epoch: int = 0  # on one's feet since; 0: not
+    ended_epoch: int = 0  # end of the last break of any kind: the next one cannot begin before
+    progress: float = 0.0
+
+
+Ended = tuple[BreakKind, int, int]  # kind, start epoch, end epoch
+
+
+def step(state: BreakState, epoch: int, step_s: int, active: bool, on_feet: bool, params: BreakParams) -> Ended | None:
+    """Take one second, `step_s` after the one before; a break that is over comes back."""
+    if not active and not on_feet and not state.window and not state.real:
+        state.feet_epoch = 0
+        return None
+    window = state.window = ((state.window << min(step_s, 4096)) | active) & params.window
+    if on_feet:
+        if not state.feet_epoch:
+            state.feet_epoch = epoch
+    elif not active:
+        state.feet_epoch = 0
+    if active or (state.real and on_feet):
+        if not state.run_start:
+            state.run_start, state.run_active = epoch, 0
+        state.run_active += 1
+        state.last_active = epoch
+    count = window.bit_count()
+    standing_s = epoch - state.feet_epoch + 1 if state.feet_epoch else 0
+    if state.real:
+        if epoch - state.last_active > STILL_ENDS_S:
+            return close(state, params.micro_s)
+        return None
+    state.progress = min(max(count / params.real_s, standing_s / params.standing_s), 1.0)
+    if standing_s >= params.standing_s:
+        state.real, state.last_active = True, epoch
+        state.start_epoch = max(min(state.feet_epoch, state.run_start or epoch), state.ended_epoch)
+    elif count >= params.real_s:
+        state.real = True
+        state.start_epoch = max(min(epoch - window.bit_length() + 1, state.run_start or epoch), state.ended_epoch)
+    elif state.run_start and epoch - state.last_active > PAUSE_IN_RUN_S:
+        return close(state, params.micro_s)
+    return None
+
+
+def close(state: BreakState, micro_s: int) -> Ended | None:
+    """The movement is over: give the break that it was, if it was one."""
+    end_epoch = state.last_active + 1
+    if state.real:
+        ended = (BreakKind.REAL, state.start_epoch, end_epoch)
+        state.real, state.window, state.feet_epoch = False, 0, 0
+    elif state.run_start and _is_micro(state, micro_s):
+        ended = (BreakKind.MICRO, max(state.run_start, state.ended_epoch), end_epoch)
+    else:
+        state.run_start = 0
+        return None
+    state.run_start, state.progress, state.ended_epoch = 0, 0.0, end_epoch
+    return ended
+
+
+def _is_micro(state: BreakState, micro_s: int) -> bool:
+    span_s = state.last_active + 1 - max(state.run_start, state.ended_epoch)
+    return span_s >= micro_s and state.run_active >= MICRO_SHARE * span_s

@@ -1,0 +1,217 @@
+"""Samples to frames: stage 1.
+
+Samples are binned on an absolute UTC grid into 100 ms blocks and 1 s frames, as exact integer sums.  Integer sums do
+not care about order or about where a stream was cut, so live and replay give the same bits.  The sums are carried in
+float64, where every integer below 2^53 is exact: 3 kHz x (16 g)^2 x 3 axes needs 2^44 (design 1; platform 1.4).
+
+A second closes when a later sample arrives or a tick says so.  What belongs to it afterwards is late, and counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from posturewatch.types import BLOCKS_PER_FRAME, NS_PER_S, UNITS_PER_G, Frames, SampleBatch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from posturewatch.types import Int32Array, Int64Array
+
+CLIP_10UG = 16 * UNITS_PER_G
+BLOCK_NS = NS_PER_S // BLOCKS_PER_FRAME
+JUMP_BACK_NS = 5 * NS_PER_S  # a clock set back by more starts the grid anew; less is a late sample
+CHUNK_SAMPLES = 65_536  # small enough for the cache, large enough that the calls do not count (benchmarks)
+
+
+@dataclass(slots=True)
+class FramingState:
+    """The open second: its samples wait here until it closes."""
+
+    second: int = 0  # epoch of the open second; 0: none yet
+    closed: int = 0  # epoch of the last closed second
+    pending: list[SampleBatch] = field(default_factory=list)
+    late: int = 0  # samples that came after their second had closed
+
+
+def frame(state: FramingState, batch: SampleBatch) -> list[Frames]:
+    """Take samples in; give the seconds that they close.  Late samples are dropped and counted."""
+    t_ns, acc = batch.t_ns, batch.acc_10ug
+    if not len(t_ns):
+        return []
+    out: list[Frames] = []
+    if int(t_ns[0]) // NS_PER_S >= state.second and (len(t_ns) == 1 or bool(np.all(t_ns[1:] >= t_ns[:-1]))):
+        _take(state, SampleBatch(batch.sensor, t_ns, acc), out)
+        return out
+    for start, stop in _rising_runs(state, t_ns):
+        part = slice(start, stop)
+        seconds = t_ns[part] // NS_PER_S
+        if state.second and int(t_ns[start]) < state.second * NS_PER_S - JUMP_BACK_NS:
+            out += close_second(state, batch.sensor)
+            state.second = state.closed = 0
+        newest = np.maximum.accumulate(np.maximum(seconds, state.second))
+        keep = (seconds >= newest) & (seconds > state.closed)
+        state.late += int(len(seconds) - keep.sum())
+        if keep.any():
+            order = np.argsort(t_ns[part][keep], kind="stable")
+            _take(state, SampleBatch(batch.sensor, t_ns[part][keep][order], acc[part][keep][order]), out)
+    return out
+
+
+def close_second(state: FramingState, sensor: str) -> list[Frames]:
+    """Close the open second as it is: the clock says that nothing more will come for it."""
+    if not state.pending:
+        return []
+    t_ns, acc = _joined(state.pending)
+    state.pending = []
+    state.closed = state.second
+    state.second += 1
+    return [_sums(sensor, t_ns, acc)]
+
+
+def _rising_runs(state: FramingState, t_ns: Int64Array) -> Iterator[tuple[int, int]]:
+    """Cut where the clock was set back by more than JUMP_BACK_NS below the newest time seen."""
+    start, newest = 0, max(int(t_ns[0]), state.second * NS_PER_S)
+    if int(t_ns[0]) < newest - JUMP_BACK_NS:
+        newest = int(t_ns[0])
+    for i in np.flatnonzero(t_ns[1:] < t_ns[:-1]) + 1:
+        newest = max(newest, int(t_ns[start:i].max()))
+        if int(t_ns[i]) < newest - JUMP_BACK_NS:
+            yield start, int(i)
+            start, newest = int(i), int(t_ns[i])
+    yield start, len(t_ns)
+
+
+def _take(state: FramingState, batch: SampleBatch, out: list[Frames]) -> None:
+    """Append sorted samples, none older than the open second; close what they complete."""
+    last = int(batch.t_ns[-1]) // NS_PER_S
+    first = int(batch.t_ns[0]) // NS_PER_S
+    if not state.pending:
+        state.second = first
+    state.pending.append(batch)
+    if last == state.second:
+        return
+    t_ns, acc = _joined(state.pending)
+    split = int(np.searchsorted(t_ns, last * NS_PER_S))
+    state.pending = [SampleBatch(batch.sensor, t_ns[split:], acc[split:])]
+    state.second = last
+    state.closed = max(state.closed, int(t_ns[split - 1]) // NS_PER_S)
+    start = 0
+    while start < split:
+        stop = min(start + CHUNK_SAMPLES, split)
+        if stop < split:  # cut at a second, so that no sum is split
+            stop = int(np.searchsorted(t_ns, (int(t_ns[stop]) // NS_PER_S) * NS_PER_S))
+            if stop <= start:
+                stop = int(np.searchsorted(t_ns, (int(t_ns[start]) // NS_PER_S + 1) * NS_PER_S))
+        out.append(_sums(batch.sensor, t_ns[start:stop], acc[start:stop]))
+        start = stop
+
+
+def _joined(parts: list[SampleBatch]) -> tuple[Int64Array, Int32Array]:
+    if len(parts) == 1:
+        return parts[0].t_ns, parts[0].acc_10ug
+    return np.concatenate([p.t_ns for p in parts]), np.concatenate([p.acc_10ug for p in parts])
+
+
+def _sums(sensor: str, t_ns: Int64Array, acc: Int32Array) -> Frames:
+    """Exact sums of whole seconds of sorted samples."""
+    first, last = int(t_ns[0]) // NS_PER_S, int(t_ns[-1]) // NS_PER_S
+    if last - first + 1 > 4 * len(t_ns) + 4:  # a long gap: do not make a grid of it
+        epoch, inverse = np.unique(t_ns // NS_PER_S, return_inverse=True)
+        grid = (epoch[:, None] * BLOCKS_PER_FRAME + np.arange(BLOCKS_PER_FRAME)).ravel()
+        edges = np.searchsorted(t_ns, grid * BLOCK_NS)
+        del inverse
+    else:
+        epoch = np.arange(first, last + 1)
+        edges = np.searchsorted(
+            t_ns, np.arange(first * BLOCKS_PER_FRAME, (last + 1) * BLOCKS_PER_FRAME) * BLOCK_NS
+        )
+    block_n = np.diff(edges, append=len(t_ns)).reshape(-1, BLOCKS_PER_FRAME)
+    n = block_n.sum(axis=1)
+    filled = n > 0
+    axes = np.empty((3, len(t_ns)))
+    np.copyto(axes, acc.T)
+    clipped = np.zeros(len(n), np.int32)
+    # int32 has one more negative than positive, so compare the ends and not the absolute value
+    if len(acc) and (int(acc.max()) > CLIP_10UG or int(acc.min()) < -CLIP_10UG):
+        beyond = (np.abs(axes) > CLIP_10UG).any(axis=0)
+        starts = edges[::BLOCKS_PER_FRAME][filled]
+        clipped[filled] = np.add.reduceat(beyond.astype(np.int32), starts)
+        np.clip(axes, -CLIP_10UG, CLIP_10UG, out=axes)
+    block_sum = np.zeros((3, block_n.size))
+    has = block_n.ravel() > 0
+    block_sum[:, has] = np.add.reduceat(axes, edges[has], axis=1)
+    starts = edges[::BLOCKS_PER_FRAME][filled]
+    axes *= axes
+    sumsq = np.zeros((3, len(n)))
+    sumsq[:, filled] = np.add.reduceat(axes, starts, axis=1)
+    norm = axes[0]
+    norm += axes[1]
+    norm += axes[2]
+    np.sqrt(norm, out=norm)
+    np.rint(norm, out=norm)
+    norm_sum = np.zeros(len(n))
+    norm_sum[filled] = np.add.reduceat(norm, starts)
+    norm *= norm
+    norm_sumsq = np.zeros(len(n))
+    norm_sumsq[filled] = np.add.reduceat(norm, starts)
+    result = Frames(
+        sensor,
+        epoch.astype(np.int64),
+        n.astype(np.int32),
+        block_n.astype(np.int32),
+        np.ascontiguousarray(block_sum.T).reshape(-1, BLOCKS_PER_FRAME, 3).astype(np.int64),
+        np.ascontiguousarray(sumsq.T).astype(np.int64),
+        norm_sum.astype(np.int64),
+        norm_sumsq.astype(np.int64),
+        clipped,
+    )
+    return result if bool(filled.all()) else pick(result, filled)
+
+
+def pick(frames: Frames, rows: NDArray[np.bool_] | slice) -> Frames:
+    """Some rows of the frames."""
+    return Frames(
+        frames.sensor,
+        frames.epoch[rows],
+        frames.n[rows],
+        frames.block_n[rows],
+        frames.block_sum[rows],
+        frames.sumsq[rows],
+        frames.norm_sum[rows],
+        frames.norm_sumsq[rows],
+        frames.clipped[rows],
+    )
+
+
+def join(parts: list[Frames]) -> Frames:
+    """Frames one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    return Frames(
+        parts[0].sensor,
+        *(
+            np.concatenate([getattr(p, name) for p in parts])
+            for name in ("epoch", "n", "block_n", "block_sum", "sumsq", "norm_sum", "norm_sumsq", "clipped")
+        ),
+    )
+
+
+def estimate_step(acc_10ug: Int32Array) -> int | None:
+    """The size of one digit (10 µg), from the data: the smallest distance between two values of one axis.
+
+    None where too few different values were seen to tell.
+    """
+    steps = []
+    for axis in range(3):
+        values = np.unique(acc_10ug[:, axis])
+        if len(values) >= 3:
+            gaps = np.diff(values)
+            # rounding to 10 µg makes neighbours of one digit differ by one unit: take the low quantile, not the minimum
+            steps.append(int(np.quantile(gaps, 0.1, method="higher")) if len(gaps) > 20 else int(gaps.min()))
+    return min(steps) if steps else None

@@ -1,0 +1,71 @@
+"""How much the sensor moves: still, micro, moving or walking.
+
+Moving: SD of |a| over 2 s above 75 mg in two of three seconds (science 4.4).  Walking: moving with a rhythm, seen
+within the last ten seconds.  Micro: the direction left the last one by 5 degrees (science 6).  At a wrist a busy hand
+moves as much as a walk does, so there only a rhythm counts towards a break.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from posturewatch.types import Motion, Placement
+
+if TYPE_CHECKING:
+    from posturewatch.core.features import Row
+    from posturewatch.core.settings import Detection
+
+GAIT_MIN = 0.3  # autocorrelation
+RHYTHM_HOLD_S = 10
+MICRO_HOLD_S = 2
+VIGOROUS_SD_MG = 400.0  # nobody gestures like this for long
+# seats and steps: where a hand's own business is not the body's
+HAND = frozenset({Placement.WRIST, Placement.UNKNOWN})
+
+_STILL, _MICRO, _MOVING, _WALKING = Motion.STILL, Motion.MICRO, Motion.MOVING, Motion.WALKING
+
+
+@dataclass(frozen=True, slots=True)
+class MotionParams:
+    moving_sd_mg: float
+    cos_micro: float
+    rhythm_only: bool
+
+
+@dataclass(slots=True)
+class MotionState:
+    history: int = 0  # the last three seconds: 1 where the spread was high
+    gait_epoch: int = -1_000_000
+    micro_epoch: int = -1_000_000
+    ref_x: float = 0.0  # direction at the last micro movement
+    ref_y: float = 0.0
+    ref_z: float = 0.0
+    active: bool = False  # this second counts towards a break
+
+
+def params_of(detection: Detection, placement: Placement) -> MotionParams:
+    """Thresholds in the units of the rows."""
+    return MotionParams(
+        detection.moving_sd_mg, math.cos(math.radians(detection.micro_theta_deg)), placement in HAND
+    )
+
+
+def step(state: MotionState, row: Row, follows: bool, params: MotionParams) -> Motion:
+    """Classify one second; `follows` says that the second before was seen."""
+    high = row.sd_mg > params.moving_sd_mg
+    history = (((state.history << 1) if follows else 0) | high) & 7
+    state.history = history
+    epoch = row.epoch
+    if row.up_x * state.ref_x + row.up_y * state.ref_y + row.up_z * state.ref_z < params.cos_micro:
+        state.ref_x, state.ref_y, state.ref_z = row.up_x, row.up_y, row.up_z
+        state.micro_epoch = epoch
+    if history in (0, 1, 2, 4):
+        state.active = False
+        return _MICRO if epoch - state.micro_epoch <= MICRO_HOLD_S else _STILL
+    if row.gait >= GAIT_MIN:
+        state.gait_epoch = epoch
+    walking = epoch - state.gait_epoch <= RHYTHM_HOLD_S
+    state.active = walking or not params.rhythm_only or row.sd_mg > VIGOROUS_SD_MG
+    return _WALKING if walking else _MOVING

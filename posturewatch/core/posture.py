@@ -1,0 +1,86 @@
+"""Which posture, from the direction of up in the sensor and what the placement permits (design 8.1, science 4.4).
+
+A thigh tells sitting from standing; a trunk tells lying from upright; a head, a wrist or an unknown place tells
+nothing.  Without a calibration (which way is up when standing) nothing is said either.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from posturewatch.types import Placement, Posture
+
+if TYPE_CHECKING:
+    from posturewatch.core.settings import Detection, SensorSettings, Vector
+
+TRUNK = frozenset(
+    {
+        Placement.CHEST,
+        Placement.TORSO,
+        Placement.UPPER_BACK,
+        Placement.NECK,
+        Placement.LOW_BACK,
+        Placement.WAIST,
+    }
+)
+POSTURAL = TRUNK | {Placement.HEAD, Placement.THIGH}  # static bouts and shifts
+INCLINED = TRUNK | {Placement.HEAD}  # inclination
+CHANGE_S = 5  # a new class must hold this long
+LYING_HYSTERESIS_DEG = 5.0
+
+_UNKNOWN = Posture.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class PostureParams:
+    low: Posture  # near upright
+    high: Posture  # far from it
+    cos_rise: float  # beyond this angle it becomes `high`
+    cos_fall: float  # below this one it becomes `low`
+    up: Vector | None
+
+
+@dataclass(slots=True)
+class PostureState:
+    posture: Posture = Posture.UNKNOWN
+    candidate: Posture = Posture.UNKNOWN
+    candidate_epoch: int = 0
+
+
+def params_of(detection: Detection, sensor: SensorSettings) -> PostureParams:
+    """The two classes that this placement can tell, and their border."""
+    up = sensor.calibration.up if sensor.calibration else None
+    if sensor.placement is Placement.THIGH:
+        low, high, border, half = (
+            Posture.STANDING, Posture.SITTING, detection.thigh_sit_deg, detection.thigh_hysteresis_deg,
+        )  # fmt: skip
+    elif sensor.placement in TRUNK:
+        low, high, border, half = Posture.UPRIGHT_UNKNOWN, Posture.LYING, detection.lying_deg, LYING_HYSTERESIS_DEG
+    else:
+        low, high, border, half, up = _UNKNOWN, _UNKNOWN, 90.0, 0.0, None
+    return PostureParams(
+        low, high, math.cos(math.radians(border + half)), math.cos(math.radians(border - half)), up
+    )
+
+
+def step(state: PostureState, epoch: int, cos_inclination: float | None, follows: bool, params: PostureParams) -> Posture:
+    """Classify one second; a class changes when the new one has held for five."""
+    if cos_inclination is None:
+        found = _UNKNOWN
+    elif cos_inclination < params.cos_rise:
+        found = params.high
+    elif cos_inclination > params.cos_fall:
+        found = params.low
+    else:
+        found = state.posture if state.posture is not _UNKNOWN else params.low
+    if found is state.posture:
+        state.candidate = found
+    elif found is not state.candidate or not follows:
+        state.candidate, state.candidate_epoch = found, epoch
+    elif epoch - state.candidate_epoch >= CHANGE_S - 1:
+        state.posture = found
+    if state.posture is _UNKNOWN and found is not _UNKNOWN:
+        state.posture = found
+    return state.posture

@@ -1,0 +1,179 @@
+"""Is the sensor on a body?  Worn, unknown, or off body, within minutes (science 4.6, design 8.1).
+
+A sensor on a desk is the most static posture there is.  Two kinds of evidence tell a still body from it:
+
+* **It turns a little, all the time.**  Over ten seconds noise averages out; from one ten-second mean direction to the
+  next a body turns by more than 0.15 degrees again and again, a table does not, unless somebody bumps it, and that
+  is one turn and not many.  So the *number* of turns counts, not their size.  This works with any digit size.
+* **It breathes.**  Between 0.1 and 0.7 Hz there is more than the noise found at 2 to 4 Hz in the same minute, or a
+  narrow line.  Only where one digit is at most 4 mg.
+
+Five minutes without either: a coarse sensor is off body.  A fine one would have shown breathing, but a sleeping wrist
+may be very quiet; it is off body only if it was handled just before and lies differently since, or if for half an hour
+nothing but its own noise was seen.  Otherwise `unknown`: reminders are silent, clocks pause.
+
+`off_body` reaches back to the start of the stillness, `worn` to the donning.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from posturewatch.types import NS_PER_S, Wear
+
+if TYPE_CHECKING:
+    from posturewatch.core.features import Band, Row
+
+SLOT_S = 10
+TURN_COS = math.cos(math.radians(0.15))
+SLOT_MIN_FRAMES = 5
+WINDOW_SLOTS = 30  # five minutes
+WINDOW = (1 << WINDOW_SLOTS) - 1
+RECENT = (1 << 18) - 1  # three minutes
+LAST_MINUTE = 0b111111
+COARSE_10UG = 400  # 4 mg: a coarser digit hides breathing
+QUIET_TURNS_COARSE = 4
+QUIET_TURNS_FINE = 3
+WORN_TURNS = 6  # in three minutes, to come back from off body
+AGAIN_TURNS = 4  # in three minutes, to come back from unknown
+MICRO_MIN_MG = 1.0
+MICRO_OVER_NOISE = 3.0
+LINE_OVER_NOISE = 3.5
+HANDLED_COS = math.cos(math.radians(30.0))
+HANDLED_SD_MG = 150.0
+KEEP_SLOTS = 54  # nine minutes of directions
+NOISE_ONLY_SLOTS = 180  # half an hour
+DONNING_SNAP_NS = 120 * NS_PER_S
+
+_WORN, _UNKNOWN, _OFF = Wear.WORN, Wear.UNKNOWN, Wear.OFF_BODY
+
+
+@dataclass(slots=True)
+class WearState:
+    wear: Wear = Wear.UNKNOWN
+    since_ns: int = 0
+    started_ns: int = 0  # of this unbroken stretch of data
+    # the open slot
+    slot: int = 0  # number of the ten-second slot, UTC
+    frames: int = 0
+    x: float = 0.0
+    y: float = 0.0
+    z: float = 0.0
+    high_sd_mg: float = 0.0
+    # the slots before
+    up_x: float = 0.0
+    up_y: float = 0.0
+    up_z: float = 0.0
+    turns: int = 0  # bit field, newest lowest: 1 where the direction had turned
+    seen: int = 0  # slots since the start, at most KEEP_SLOTS
+    still_from_ns: int = 0  # since when there were no turns but single bumps
+    quiet_slots: int = 0  # for how long nothing but noise was seen
+    micro_minutes: int = 0  # bit field, newest lowest: 1 where the minute showed a body (W), fine sensors
+    line_minutes: int = 0  # the same, by a narrow line
+    noise_seen: bool = False  # the digits are fine enough to show the sensor's own noise
+    slots: list[tuple[float, float, float, float]] = field(default_factory=list)  # up, and the highest SD
+
+
+def restart(state: WearState, now_ns: int) -> None:
+    """Forget what cannot be compared across a gap; the wear state itself stays until there is evidence."""
+    state.slot = state.frames = state.turns = state.seen = state.quiet_slots = 0
+    state.x = state.y = state.z = state.high_sd_mg = 0.0
+    state.micro_minutes = state.line_minutes = 0
+    state.slots = []
+    state.started_ns = state.still_from_ns = now_ns
+
+
+def step(state: WearState, row: Row, coarse: bool, noise_mg: float | None) -> tuple[Wear, int] | None:
+    """Take one second.  A changed wear state comes back with the moment it began, which may be minutes ago."""
+    slot = row.epoch // SLOT_S
+    changed = None
+    if slot != state.slot:
+        if state.frames >= SLOT_MIN_FRAMES:
+            changed = _close_slot(state, coarse)
+        state.slot, state.frames = slot, 0
+        state.x = state.y = state.z = state.high_sd_mg = 0.0
+    state.frames += 1
+    state.x += row.x_g
+    state.y += row.y_g
+    state.z += row.z_g
+    if row.sd_mg > state.high_sd_mg:
+        state.high_sd_mg = row.sd_mg
+    if row.band is not None:
+        _close_minute(state, row.band, noise_mg)
+    return changed
+
+
+def _close_minute(state: WearState, band: Band, noise_mg: float | None) -> None:
+    noise = band.noise_mg if noise_mg is None else max(noise_mg, 0.5 * band.noise_mg)
+    above = math.sqrt(max(band.rms_mg**2 - noise**2, 0.0))
+    micro = above >= max(MICRO_MIN_MG, MICRO_OVER_NOISE * noise)
+    state.micro_minutes = ((state.micro_minutes << 1) | micro) & 31
+    state.line_minutes = ((state.line_minutes << 1) | (band.peak >= LINE_OVER_NOISE)) & 31
+    state.noise_seen = band.noise_mg > 0.02
+
+
+def _close_slot(state: WearState, coarse: bool) -> tuple[Wear, int] | None:
+    end_ns = (state.slot + 1) * SLOT_S * NS_PER_S
+    length = math.sqrt(state.x**2 + state.y**2 + state.z**2) or 1.0
+    x, y, z = state.x / length, state.y / length, state.z / length
+    turned = state.seen > 0 and x * state.up_x + y * state.up_y + z * state.up_z < TURN_COS
+    state.up_x, state.up_y, state.up_z = x, y, z
+    state.turns = ((state.turns << 1) | turned) & WINDOW
+    state.seen = min(state.seen + 1, KEEP_SLOTS)
+    state.slots.append((x, y, z, state.high_sd_mg))
+    if len(state.slots) > KEEP_SLOTS:
+        del state.slots[0]
+    if (state.turns & LAST_MINUTE).bit_count() >= 3:
+        state.still_from_ns = end_ns
+    body = not coarse and (state.micro_minutes & 3 or state.line_minutes.bit_count() >= 2)
+    quiet = (
+        state.seen > WINDOW_SLOTS
+        and state.turns.bit_count() <= (QUIET_TURNS_COARSE if coarse else QUIET_TURNS_FINE)
+        and (coarse or not state.micro_minutes)
+    )
+    state.quiet_slots = state.quiet_slots + 1 if quiet and not state.line_minutes.bit_count() >= 2 else 0
+    return _decide(state, end_ns, quiet, bool(body), coarse)
+
+
+def _decide(state: WearState, end_ns: int, quiet: bool, body: bool, coarse: bool) -> tuple[Wear, int] | None:
+    recent = (state.turns & RECENT).bit_count()
+    if state.wear is not _WORN:
+        turns = WORN_TURNS if state.wear is _OFF else AGAIN_TURNS
+        micro_again = not coarse and (state.micro_minutes & 7).bit_count() >= 2 and state.wear is _UNKNOWN
+        if recent >= turns or micro_again or (state.micro_minutes & 7) == 7 and not coarse:
+            return _change(state, _WORN, _donning_ns(state, end_ns))
+    if not quiet or state.wear is _OFF:
+        return None
+    if coarse or (not body and _handled(state, end_ns)) or (state.quiet_slots >= NOISE_ONLY_SLOTS and state.noise_seen):
+        return _change(state, _OFF, max(min(state.still_from_ns, end_ns - 300 * NS_PER_S), state.started_ns))
+    if state.wear is _WORN and not body:
+        return _change(state, _UNKNOWN, end_ns)
+    return None
+
+
+def _change(state: WearState, wear: Wear, from_ns: int) -> tuple[Wear, int]:
+    state.wear, state.since_ns = wear, from_ns
+    return wear, from_ns
+
+
+def _donning_ns(state: WearState, end_ns: int) -> int:
+    """The start of the first turn of the last three minutes; the start of the data where that is near."""
+    first = max((state.turns & RECENT).bit_length(), 1)
+    start_ns = end_ns - first * SLOT_S * NS_PER_S
+    floor_ns = max(state.started_ns, state.since_ns)
+    return floor_ns if start_ns - floor_ns < DONNING_SNAP_NS else start_ns
+
+
+def _handled(state: WearState, end_ns: int) -> bool:
+    """Was it taken and put down just before the stillness, and does it point elsewhere since? (science 4.6)"""
+    still = min(max(int((end_ns - state.still_from_ns) // (SLOT_S * NS_PER_S)), WINDOW_SLOTS), len(state.slots))
+    cut = len(state.slots) - still
+    burst = max((s[3] for s in state.slots[max(cut - 6, 0) : cut + 2]), default=0.0)
+    now = state.slots[-1]
+    before = state.slots[max(cut - 12, 0) : max(cut - 1, 0)]
+    if not before:
+        return False
+    away = all(now[0] * b[0] + now[1] * b[1] + now[2] * b[2] < HANDLED_COS for b in before[: max(len(before) - 3, 1)])
+    return away and burst > HANDLED_SD_MG
