@@ -36,9 +36,9 @@ bench: setup
 	@for each in benchmarks/bench_*.py; do echo "== $$each"; $(BIN)/python "$$each" || exit 1; done
 
 lock:
-	uv pip compile --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --quiet \
+	uv pip compile --universal --python-version 3.11 --no-header --no-annotate --quiet \
 	    --extra broker --extra data pyproject.toml -o requirements.lock
-	uv pip compile --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --quiet \
+	uv pip compile --universal --python-version 3.11 --no-header --no-annotate --quiet \
 	    --extra broker --extra data --group dev pyproject.toml -o requirements-dev.lock
 
 clean:
