@@ -1,0 +1,7 @@
+"""When to speak, how loudly, and when to be silent: one reminder machine for each wearer."""
+
+from posturewatch.core.reminding.commands import command
+from posturewatch.core.reminding.machine import step
+from posturewatch.core.reminding.state import ReminderState, initial, limits_in_force
+
+__all__ = ["ReminderState", "command", "initial", "limits_in_force", "step"]
