@@ -5,6 +5,8 @@
 .PHONY: help demo setup test lint bench lock clean
 
 BIN = .venv/bin
+# Debian puts mosquitto where only root's path looks.
+WITH_SBIN = PATH="$$PATH:/usr/sbin:/usr/local/sbin"
 
 help:
 	@echo 'make demo    watch a simulated wearer be reminded, on a broker of its own'
@@ -28,9 +30,9 @@ lint: setup
 	$(BIN)/lint-imports --no-cache
 
 test: setup
-	@scripts/ensure_mosquitto
+	@$(WITH_SBIN) scripts/ensure_mosquitto
 	@$(MAKE) --no-print-directory lint
-	PATH="$$PATH:/usr/sbin" $(BIN)/pytest
+	$(WITH_SBIN) $(BIN)/pytest
 
 bench: setup
 	@for each in benchmarks/bench_*.py; do echo "== $$each"; $(BIN)/python "$$each" || exit 1; done

@@ -98,7 +98,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> LoadedConfig:
     """Read `path` (None: no file) and the environment.  Raises `ConfigError`, one line for each mistake."""
     text = "" if path is None else _read_text(path)
     tree, lines = _parse(text, path)
-    origins: dict[KeyPath, str] = {at: f"{path}:{line}" for at, line in lines.items() if not _is_table(tree, at)}
+    origins: dict[KeyPath, str] = {at: f"{path}:{line}" for at, line in lines.items() if _is_value(tree, at)}
     problems = list(_overlay(tree, environ, origins))
     if problems:
         raise ConfigError("\n".join(problems))
@@ -269,7 +269,12 @@ def _dotted(path: KeyPath) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
 
 
-def _is_table(tree: Any, path: KeyPath) -> bool:
+def _is_value(tree: Any, path: KeyPath) -> bool:
+    """Whether `path` leads to a plain value; a key that `places` misread leads nowhere."""
+    node: Any = tree
     for part in path:
-        tree = tree[part]
-    return isinstance(tree, dict) or (isinstance(tree, list) and bool(tree) and isinstance(tree[0], dict))
+        try:
+            node = node[part]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return not (isinstance(node, dict) or (isinstance(node, list) and bool(node) and isinstance(node[0], dict)))
