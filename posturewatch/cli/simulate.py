@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
     from posturewatch.mqtt_settings import MqttSettings
 
-START_NS = (
-    1_772_438_400 * 10**9
-)  # Monday, 2026-03-02 08:00 UTC: files start here, so the same seed gives the same bytes
+START_NS = 1_772_438_400 * 10**9  # Monday, 2026-03-02 08:00 UTC: where the time of files starts
 BATCH_S = 0.5  # of live transports
 FILE = click.Path(dir_okay=False, path_type=Path)
 

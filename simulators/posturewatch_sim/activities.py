@@ -61,12 +61,12 @@ STIR_NAMES = tuple(f.name for f in fields(Stir))
 # Tuned until benchmarks/body_statistics.py finds the simulated minutes inside the range of recorded ones.
 STIRS: dict[str, dict[str, Stir]] = {
     "seated": {
-        "trunk": Stir(sway_deg=0.55, slow_deg=0.9, breath_deg=0.35, heart_mg=3.0, tremor_mg=5.0),
+        "trunk": Stir(sway_deg=0.55, slow_deg=0.9, breath_deg=0.35, heart_mg=3.0, tremor_mg=5.5),
         "head": Stir(sway_deg=0.8, slow_deg=1.2, breath_deg=0.2, heart_mg=2.0, tremor_mg=3.0),
-        "thigh": Stir(sway_deg=0.2, slow_deg=0.4, breath_deg=0.03, heart_mg=0.5, tremor_mg=2.0),
+        "thigh": Stir(sway_deg=0.2, slow_deg=0.4, breath_deg=0.03, heart_mg=0.5, tremor_mg=1.5),
         "wrist": Stir(
             sway_deg=0.5,
-            slow_deg=1.0,
+            slow_deg=1.3,
             breath_deg=0.1,
             heart_mg=1.0,
             tremor_mg=4.0,
@@ -77,7 +77,7 @@ STIRS: dict[str, dict[str, Stir]] = {
     "standing": {
         "trunk": Stir(sway_deg=1.2, slow_deg=0.9, breath_deg=0.35, heart_mg=2.0, tremor_mg=12.0),
         "head": Stir(sway_deg=1.4, slow_deg=1.0, breath_deg=0.2, heart_mg=2.0, tremor_mg=10.0),
-        "thigh": Stir(sway_deg=0.8, slow_deg=0.8, breath_deg=0.05, heart_mg=1.0, tremor_mg=6.0),
+        "thigh": Stir(sway_deg=0.8, slow_deg=0.8, breath_deg=0.05, heart_mg=1.0, tremor_mg=3.5),
         "wrist": Stir(
             sway_deg=1.5,
             slow_deg=1.5,

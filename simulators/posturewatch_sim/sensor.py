@@ -38,8 +38,8 @@ def _models(*models: SensorModel) -> dict[str, SensorModel]:
 MODELS = _models(
     SensorModel("polar_h10", 50.0, 130.0, 1.0, 8.0, packet=36, jitter_ms=0.5),
     SensorModel("verity_sense", 52.0, 130.0, 0.24, 8.0, packet=36, jitter_ms=0.5),
-    SensorModel("axivity_ax3", 100.0, 350.0, 3.90625, 8.0, packet=120, rate_error_frac=0.015),
-    SensorModel("axivity_ax3_coarse", 100.0, 350.0, 15.625, 8.0, packet=120, rate_error_frac=0.015),
+    SensorModel("axivity_ax3", 100.0, 560.0, 3.90625, 8.0, packet=120, rate_error_frac=0.015),
+    SensorModel("axivity_ax3_coarse", 100.0, 560.0, 15.625, 8.0, packet=120, rate_error_frac=0.015),
     SensorModel("empatica_e4", 32.0, 450.0, 15.625, 2.0, packet=32, rate_error_frac=0.002),
     SensorModel("lis2dh12", 25.0, 220.0, 1.0, 2.0, bias_mg=20.0),
     SensorModel("lis2dh12_8bit", 25.0, 400.0, 16.0, 2.0, bias_mg=20.0),
@@ -92,8 +92,8 @@ class Specimen:
         return np.rint(digits * (model.step_mg * UNITS_PER_MG)).astype(np.int32)
 
     def jitter_s(self, n: int, tile: int) -> Floats:
-        """What the time stamps scatter; never enough to change their order."""
+        """How late the stamps are; never enough to change their order."""
         if self.model.jitter_ms == 0.0:
             return np.zeros(n)
-        scatter = generator(self.seed, "jitter", tile).standard_normal(n) * (self.model.jitter_ms * 1e-3)
-        return np.asarray(scatter.clip(-0.4 / self.rate_hz, 0.4 / self.rate_hz))
+        late = np.abs(generator(self.seed, "jitter", tile).standard_normal(n)) * (self.model.jitter_ms * 1e-3)
+        return np.asarray(late.clip(0.0, 0.8 / self.rate_hz))
