@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from posturewatch.core.settings import Detection
 
 STILL_ENDS_S = 60  # a break with a rest of less than this in it is one break
+HOLE_S = 20  # movement before a longer rest than this did not belong to the break
 PAUSE_IN_RUN_S = 5  # a run of movement may have such holes
 MICRO_SHARE = 0.6  # of a run must be movement
 
@@ -81,10 +82,19 @@ def step(state: BreakState, epoch: int, step_s: int, active: bool, on_feet: bool
         state.start_epoch = max(min(state.feet_epoch, state.run_start or epoch), state.ended_epoch)
     elif count >= params.real_s:
         state.real = True
-        state.start_epoch = max(min(epoch - window.bit_length() + 1, state.run_start or epoch), state.ended_epoch)
+        state.start_epoch = max(min(epoch - _dense_s(window) + 1, state.run_start or epoch), state.ended_epoch)
     elif state.run_start and epoch - state.last_active > PAUSE_IN_RUN_S:
         return close(state, params.micro_s)
     return None
+
+
+def _dense_s(window: int) -> int:
+    """How far back from now the movement reaches without a hole of HOLE_S."""
+    hole = (1 << HOLE_S) - 1
+    length = 0
+    while window >> length and (window >> length) & hole:
+        length += 1
+    return length
 
 
 def close(state: BreakState, micro_s: int) -> Ended | None:

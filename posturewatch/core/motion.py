@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 GAIT_MIN = 0.3  # autocorrelation
 RHYTHM_HOLD_S = 10
+UNBROKEN_HOLD_S = 30  # while the movement in which the rhythm was seen goes on
 MICRO_HOLD_S = 2
 VIGOROUS_SD_MG = 400.0  # nobody gestures like this for long
 # seats and steps: where a hand's own business is not the body's
@@ -38,6 +39,7 @@ class MotionParams:
 class MotionState:
     history: int = 0  # the last three seconds: 1 where the spread was high
     gait_epoch: int = -1_000_000
+    moving_epoch: int = 0  # start of the unbroken movement; 0: none
     micro_epoch: int = -1_000_000
     ref_x: float = 0.0  # direction at the last micro movement
     ref_y: float = 0.0
@@ -63,9 +65,13 @@ def step(state: MotionState, row: Row, follows: bool, params: MotionParams) -> M
         state.micro_epoch = epoch
     if history in (0, 1, 2, 4):
         state.active = False
+        state.moving_epoch = 0
         return _MICRO if epoch - state.micro_epoch <= MICRO_HOLD_S else _STILL
     if row.gait >= GAIT_MIN:
         state.gait_epoch = epoch
-    walking = epoch - state.gait_epoch <= RHYTHM_HOLD_S
+    if not state.moving_epoch:
+        state.moving_epoch = epoch
+    rest_s = epoch - state.gait_epoch
+    walking = rest_s <= RHYTHM_HOLD_S or (rest_s <= UNBROKEN_HOLD_S and state.gait_epoch >= state.moving_epoch)
     state.active = walking or not params.rhythm_only or row.sd_mg > VIGOROUS_SD_MG
     return _WALKING if walking else _MOVING

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from posturewatch.core.reminding import ReminderState
     from posturewatch.core.settings import SensorParams, Settings
 
+RECLASSIFY_S = 600  # a posture is never said to have begun longer ago
 HOLD_S = 10  # a gap up to this is bridged: nothing is said of it
 _WORN, _UNKNOWN, _OFF = Wear.WORN, Wear.UNKNOWN, Wear.OFF_BODY
 _ORDER = {Motion.UNKNOWN: -1, Motion.STILL: 0, Motion.MICRO: 1, Motion.MOVING: 2, Motion.WALKING: 3}
@@ -77,6 +78,7 @@ class SensorState:
     now_motion: Motion = Motion.UNKNOWN
     up: Direction | None = None  # None where it cannot be trusted
     cos_inclination: float | None = None
+    posture_epoch: int = 0  # since when the posture is what it is
 
 
 @dataclass(slots=True)
@@ -266,8 +268,7 @@ def _second(
     if wear_now is _OFF:
         at = Posture.UNKNOWN
     if at is not body.posture:
-        body.posture, body.posture_since_ns = at, epoch * NS_PER_S
-        events.append(PostureChanged(epoch * NS_PER_S, at))
+        _posture(state, at, epoch, seen[0][0], settings, events)
     params = settings.params
     if wear_now is not _OFF:
         ended = breaks.step(state.breaks, epoch, step_s, active, at is Posture.STANDING, params.breaks)
@@ -311,7 +312,9 @@ def _observe(
     sensor.now_motion, sensor.up = moves, up if calm else None
     upright = params.posture.up
     cos = None if upright is None else up[0] * upright[0] + up[1] * upright[1] + up[2] * upright[2]
-    posture.step(sensor.posture, epoch, cos, follows, params.posture)
+    began = posture.step(sensor.posture, epoch, cos, follows, params.posture)
+    if began:
+        sensor.posture_epoch = began
     sensor.cos_inclination = cos if calm and params.inclined else None
     sensor.last_epoch = epoch
     if changed is not None:
@@ -371,6 +374,21 @@ def _clear_flags(state: State) -> None:
     if body.break_kind is not None and not state.breaks.run_start and not state.real_break:
         body.break_kind = None
     state.flagged = False
+
+
+def _posture(
+    state: State, at: Posture, epoch: int, sensor: SensorState, settings: Settings, events: list[Event]
+) -> None:
+    """The posture is another one, perhaps since a while; lying was counted as sitting until it was certain."""
+    body = state.body
+    since = epoch
+    if len(state.sensors) == 1 and at is sensor.posture.posture and epoch - sensor.posture_epoch < RECLASSIFY_S:
+        since = max(sensor.posture_epoch, body.posture_since_ns // NS_PER_S)
+    if at is Posture.LYING and not settings.params.seat:
+        state.sedentary.counted_s = max(state.sedentary.counted_s - (epoch - since), 0)
+        state.bouts.static_s = max(state.bouts.static_s - (epoch - since), 0)
+    body.posture, body.posture_since_ns = at, since * NS_PER_S
+    events.append(PostureChanged(since * NS_PER_S, at))
 
 
 def _shift(state: State, epoch: int, settings: Settings, events: list[Event]) -> None:
@@ -470,7 +488,6 @@ def _taken_off(state: State, epoch: int, off_epoch: int, settings: Settings, eve
     body.static_s = body.sedentary_s = body.break_progress_frac = 0.0
     body.static_since_ns = body.sedentary_since_ns = 0
     body.break_kind = None
-    events.append(Happened(epoch * NS_PER_S, "removed", None, {"at_ns": off_epoch * NS_PER_S}))
 
 
 def _put_on(
@@ -486,7 +503,6 @@ def _put_on(
             body.last_break_ns = on_epoch * NS_PER_S
             events.append(BreakEnded(epoch * NS_PER_S, BreakKind.REAL, start * NS_PER_S, on_epoch * NS_PER_S))
         body.mounted = True
-        events.append(Happened(epoch * NS_PER_S, "mounted", None, {"at_ns": on_epoch * NS_PER_S}))
     state.off_epoch = 0
     seat, held = state.sedentary, state.bouts
     if not seat.start_epoch and not state.real_break:

@@ -28,6 +28,7 @@ TRUNK = frozenset(
 POSTURAL = TRUNK | {Placement.HEAD, Placement.THIGH}  # static bouts and shifts
 INCLINED = TRUNK | {Placement.HEAD}  # inclination
 CHANGE_S = 5  # a new class must hold this long
+LYING_AFTER_S = 120  # a deep bend looks the same to a trunk sensor, and nobody holds one for long
 LYING_HYSTERESIS_DEG = 5.0
 
 _UNKNOWN = Posture.UNKNOWN
@@ -40,6 +41,7 @@ class PostureParams:
     cos_rise: float  # beyond this angle it becomes `high`
     cos_fall: float  # below this one it becomes `low`
     up: Vector | None
+    high_after_s: int  # how long `high` must hold
 
 
 @dataclass(slots=True)
@@ -61,12 +63,20 @@ def params_of(detection: Detection, sensor: SensorSettings) -> PostureParams:
     else:
         low, high, border, half, up = _UNKNOWN, _UNKNOWN, 90.0, 0.0, None
     return PostureParams(
-        low, high, math.cos(math.radians(border + half)), math.cos(math.radians(border - half)), up
+        low,
+        high,
+        math.cos(math.radians(border + half)),
+        math.cos(math.radians(border - half)),
+        up,
+        LYING_AFTER_S if high is Posture.LYING else CHANGE_S,
     )
 
 
-def step(state: PostureState, epoch: int, cos_inclination: float | None, follows: bool, params: PostureParams) -> Posture:
-    """Classify one second; a class changes when the new one has held for five."""
+def step(
+    state: PostureState, epoch: int, cos_inclination: float | None, follows: bool, params: PostureParams
+) -> int:
+    """Classify one second.  A changed class comes back as the epoch at which it began, 0 for no change."""
+    now = state.posture
     if cos_inclination is None:
         found = _UNKNOWN
     elif cos_inclination < params.cos_rise:
@@ -74,13 +84,17 @@ def step(state: PostureState, epoch: int, cos_inclination: float | None, follows
     elif cos_inclination > params.cos_fall:
         found = params.low
     else:
-        found = state.posture if state.posture is not _UNKNOWN else params.low
-    if found is state.posture:
+        found = params.low if now is _UNKNOWN else now
+    if found is now:
         state.candidate = found
-    elif found is not state.candidate or not follows:
+        return 0
+    if found is not state.candidate or not follows:
         state.candidate, state.candidate_epoch = found, epoch
-    elif epoch - state.candidate_epoch >= CHANGE_S - 1:
+    wait_s = params.high_after_s if found is params.high else CHANGE_S
+    if now is _UNKNOWN and wait_s > CHANGE_S:
+        state.posture = params.low  # until it has held long enough
+        return epoch
+    if now is _UNKNOWN or epoch - state.candidate_epoch >= wait_s - 1:
         state.posture = found
-    if state.posture is _UNKNOWN and found is not _UNKNOWN:
-        state.posture = found
-    return state.posture
+        return epoch if now is _UNKNOWN else state.candidate_epoch
+    return 0

@@ -1,0 +1,289 @@
+"""Recordings of samples, read in pieces: Parquet and CSV files of time, x, y, z.
+
+Memory stays bounded by the row groups of a Parquet file, whatever its length.  Everything that cannot be meant is a
+`RecordingError` that names the file, the place and the fix; what can be worked with is counted in `notes`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from posturewatch.core.framing import estimate_step
+from posturewatch.errors import MissingExtra, RecordingError
+from posturewatch.types import NS_PER_S, UNITS_PER_G, SampleBatch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from posturewatch.types import Int32Array, Int64Array
+
+RELATIVE_START_NS = 946_684_800 * NS_PER_S  # 2000-01-01: where a recording without a date is put
+BATCH_ROWS = 131_072
+PROBE_ROWS = 60_000  # what the sensor's digits and unit are judged by
+UNIT_G = {"g": 1.0, "mg": 1e-3, "m/s2": 1.0 / 9.80665}
+TIME_NAMES = ("t_s", "time_s", "time", "timestamp", "datetime", "date_time", "t", "epoch")
+AXIS_NAMES = (("x", "y", "z"), ("acc_x", "acc_y", "acc_z"), ("accel_x", "accel_y", "accel_z"), ("ax", "ay", "az"))
+LARGE_GROUP_S = 3600.0
+ABSOLUTE_FROM_S = 100_000_000.0  # seconds beyond this are a date (1973), not a duration
+MAX_G = 1000.0
+
+
+@dataclass(slots=True)
+class Samples:
+    """One recording of one sensor."""
+
+    path: Path
+    start_ns: int  # of the first sample
+    rows: int  # 0: not known before the end
+    step_10ug: int | None  # the size of one digit, judged from the beginning
+    rate_hz: float | None
+    dated: bool  # the recording says when it was made
+    unit: str
+    notes: list[str] = field(default_factory=list)  # what a person should know
+    dropped: int = 0  # samples that were no numbers
+    done_rows: int = 0  # how far the last pass is
+
+    def batches(self) -> Iterator[SampleBatch]:
+        """All samples, from the start; may be called again for another pass."""
+        self.dropped = self.done_rows = 0
+        last_ns: int | None = None
+        for time, axes in _tables(self.path):
+            t_ns, acc = self._convert(time, axes)
+            _check_order(self.path, t_ns, last_ns, self.done_rows)
+            self.done_rows += len(time)
+            if len(t_ns):
+                last_ns = int(t_ns[-1])
+                yield SampleBatch("recording", t_ns, acc)
+
+    def _convert(self, time: NDArray[Any], axes: list[NDArray[Any]]) -> tuple[Int64Array, Int32Array]:
+        t_ns, known = _to_ns(self.path, time, self.done_rows)
+        acc = np.empty((len(t_ns), 3), np.float64)
+        scale = UNIT_G[self.unit] * UNITS_PER_G
+        for i, axis in enumerate(axes):
+            np.multiply(axis, scale, out=acc[:, i])
+        if not np.isfinite(acc.sum()):  # one cheap look; only then the dear one
+            good = np.isfinite(acc).all(axis=1) & known
+            self.dropped += int(len(good) - good.sum())
+            t_ns, acc = t_ns[good], acc[good]
+        elif not known.all():
+            self.dropped += int((~known).sum())
+            t_ns, acc = t_ns[known], acc[known]
+        limit = MAX_G * UNITS_PER_G
+        np.clip(np.rint(acc, out=acc), -limit, limit, out=acc)
+        return t_ns, acc.astype(np.int32)
+
+
+def open_samples(path: Path, unit: str = "g") -> Samples:
+    """Look at the beginning of a recording; RecordingError says what is wrong with it and what to do."""
+    if not path.exists():
+        raise RecordingError(f"{path}: there is no such file")
+    if path.is_dir():
+        raise RecordingError(f"{path}: is a folder; name one recording")
+    if path.stat().st_size == 0:
+        raise RecordingError(f"{path}: is empty")
+    times, parts, have = [], [], 0
+    for time, axes in _tables(path):
+        times.append(time)
+        parts.append(axes)
+        have += len(time)
+        if have >= PROBE_ROWS:
+            break
+    if not have:
+        raise RecordingError(f"{path}: has a header and no samples")
+    time = np.concatenate(times)
+    axes = [np.concatenate([p[i] for p in parts]) for i in range(3)]
+    found = Samples(path, 0, _count(path), None, None, _is_dated(time), unit)
+    t_ns, acc = found._convert(time, axes)
+    found.dropped = 0
+    if not len(t_ns):
+        raise RecordingError(f"{path}: has no sample that is a number in its first {have} rows")
+    _check_order(path, t_ns, None, 0)
+    _check_unit(found, acc)
+    found.start_ns = int(t_ns[0])
+    found.step_10ug = estimate_step(acc)
+    steps = np.diff(t_ns)
+    moving = steps[steps > 0]
+    found.rate_hz = NS_PER_S / float(np.median(moving)) if len(moving) else None
+    if len(steps) and len(moving) < 0.5 * len(steps):
+        found.notes.append(
+            "most samples share their time stamp with the one before: walking cannot be told; use finer time stamps"
+        )
+    _note_groups(found)
+    return found
+
+
+def _check_unit(found: Samples, acc: Int32Array) -> None:
+    """A body at rest reads 1 g: the wrong unit shows."""
+    norm_g = float(np.median(np.sqrt((acc.astype(np.float64) ** 2).sum(axis=1)))) / UNITS_PER_G
+    if norm_g == 0.0 and not acc.any():
+        raise RecordingError(f"{found.path}: all samples are 0: a sensor at rest reads 1 g; is the export right?")
+    for unit, size in UNIT_G.items():
+        seen = norm_g / UNIT_G[found.unit] * size
+        if unit != found.unit and 0.7 < seen < 1.4 and not 0.5 < norm_g < 2.0:
+            raise RecordingError(
+                f"{found.path}: the samples are about {norm_g / UNIT_G[found.unit]:.3g} long, so they are in {unit}"
+                f" and not in {found.unit}: use --unit {unit}"
+            )
+    if not 0.3 < norm_g < 3.0:
+        raise RecordingError(
+            f"{found.path}: the samples are about {norm_g:.3g} {found.unit} long, where a body at rest reads 1 g with"
+            " gravity included: check the unit (--unit g, mg or m/s2) and that gravity was not taken out"
+        )
+    low = acc.max(axis=0) == acc.min(axis=0)
+    if int(low.sum()) >= 2:
+        names = ", ".join(name for name, same in zip("xyz", low, strict=True) if same)
+        raise RecordingError(f"{found.path}: {names} never change: three axes with gravity are needed")
+
+
+def _check_order(path: Path, t_ns: Int64Array, last_ns: int | None, row: int) -> None:
+    if not len(t_ns):
+        return
+    if last_ns is not None and int(t_ns[0]) < last_ns:
+        raise RecordingError(f"{path}: row {row + 1}: the time goes back; sort the recording by time")
+    back = np.flatnonzero(t_ns[1:] < t_ns[:-1])
+    if len(back):
+        raise RecordingError(f"{path}: row {row + int(back[0]) + 2}: the time goes back; sort the recording by time")
+
+
+def _to_ns(path: Path, time: NDArray[Any], row: int) -> tuple[Int64Array, NDArray[np.bool_]]:
+    """Whatever the time column holds, as int64 ns; and which rows have a time at all."""
+    if np.issubdtype(time.dtype, np.datetime64):
+        known = ~np.isnat(time)
+        return time.astype("datetime64[ns]").astype(np.int64), known
+    if np.issubdtype(time.dtype, np.integer):
+        largest = abs(int(time[0])) if len(time) else 0
+        scale = next((s for limit, s in ((10**11, NS_PER_S), (10**14, 10**6), (10**17, 10**3)) if largest < limit), 1)
+        t_ns = time.astype(np.int64) * scale
+        return (t_ns if largest * scale > ABSOLUTE_FROM_S * NS_PER_S else t_ns + RELATIVE_START_NS), np.ones(
+            len(time), np.bool_
+        )
+    if not np.issubdtype(time.dtype, np.floating):
+        raise RecordingError(f"{path}: row {row + 1}: {str(time[0])!r} is no time: seconds or ISO 8601 is wanted")
+    known = np.isfinite(time)
+    seconds = time if known.all() else np.where(known, time, 0.0)
+    if len(seconds) and float(np.abs(seconds).max()) > 9e9:
+        raise RecordingError(f"{path}: row {row + 1}: times beyond the year 2255; is the column in seconds?")
+    whole = np.floor(seconds)
+    t_ns = whole.astype(np.int64) * NS_PER_S + np.rint((seconds - whole) * NS_PER_S).astype(np.int64)
+    return (t_ns if _is_dated(time) else t_ns + RELATIVE_START_NS), known
+
+
+def _is_dated(time: NDArray[Any]) -> bool:
+    if np.issubdtype(time.dtype, np.datetime64):
+        return True
+    first = float(time[0]) if len(time) and np.issubdtype(time.dtype, np.number) else 0.0
+    return first > ABSOLUTE_FROM_S
+
+
+# ---------------------------------------------------------------- files
+
+
+def _arrow() -> Any:
+    try:
+        import pyarrow  # noqa: PLC0415  an extra: only who replays files needs it
+        import pyarrow.csv  # noqa: PLC0415
+        import pyarrow.parquet  # noqa: PLC0415
+    except ImportError as error:
+        raise MissingExtra(
+            "reading recordings needs the extra [data]: pip install 'posturewatch[data]'"
+        ) from error
+    return pyarrow
+
+
+def _tables(path: Path) -> Iterator[tuple[NDArray[Any], list[NDArray[Any]]]]:
+    """Time and axes, piece by piece."""
+    pa = _arrow()
+    try:
+        batches = _parquet(pa, path) if path.suffix.lower() in (".parquet", ".pq") else _csv(pa, path)
+        for batch in batches:
+            if batch.num_rows:
+                yield (
+                    _column(path, batch, 0),
+                    [_number(path, batch, i) for i in (1, 2, 3)],
+                )
+    except (pa.ArrowInvalid, pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        first = str(error).splitlines()[0].rstrip(".")
+        raise RecordingError(f"{path}: cannot be read ({first}); is it complete?") from error
+
+
+def _parquet(pa: Any, path: Path) -> Iterator[Any]:
+    # pre_buffer would hold whole row groups in memory twice
+    with pa.parquet.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
+        columns = _choose(path, file.schema_arrow.names)
+        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns, use_threads=True):
+            yield batch.select(columns)
+
+
+def _csv(pa: Any, path: Path) -> Iterator[Any]:
+    with path.open("rb") as raw:
+        head = raw.read(4096)
+    if b"\x00" in head:
+        raise RecordingError(f"{path}: is neither Parquet (*.parquet) nor CSV nor a packet log")
+    first = head.split(b"\n", 1)[0]
+    delimiter = max((b",", b";", b"\t"), key=first.count).decode()
+    reader = pa.csv.open_csv(
+        path,
+        read_options=pa.csv.ReadOptions(block_size=4 << 20),
+        parse_options=pa.csv.ParseOptions(delimiter=delimiter),
+        convert_options=pa.csv.ConvertOptions(null_values=["", "NaN", "nan", "NA", "null"]),
+    )
+    with reader:
+        columns = _choose(path, reader.schema.names)
+        for batch in reader:
+            yield batch.select(columns)
+
+
+def _choose(path: Path, names: list[str]) -> list[str]:
+    """The time and the three axes among the columns."""
+    lower = {name.strip().lower(): name for name in reversed(names)}
+    time = next((lower[n] for n in TIME_NAMES if n in lower), None)
+    axes = next(([lower[n] for n in group] for group in AXIS_NAMES if all(n in lower for n in group)), None)
+    if time is None or axes is None:
+        missing = "a time column (t_s in seconds, or time)" if time is None else "three axes (x, y, z)"
+        raise RecordingError(f"{path}: {missing} is missing; it has {', '.join(names[:12]) or 'no columns'}")
+    return [time, *axes]
+
+
+def _column(path: Path, batch: Any, index: int) -> NDArray[Any]:
+    column = batch.column(index)
+    if str(column.type) in ("string", "large_string"):
+        try:
+            column = column.cast("timestamp[ns]")
+        except Exception as error:
+            if type(error).__module__.split(".")[0] != "pyarrow":
+                raise
+            raise RecordingError(f"{path}: {column[0].as_py()!r} is no time: seconds or ISO 8601 is wanted") from error
+    array: NDArray[Any] = column.to_numpy(zero_copy_only=False)
+    return array
+
+
+def _number(path: Path, batch: Any, index: int) -> NDArray[Any]:
+    array = _column(path, batch, index)
+    if not np.issubdtype(array.dtype, np.number):
+        name = batch.schema.names[index]
+        raise RecordingError(f"{path}: column {name} holds {str(array[0])!r}, which is no number")
+    return array
+
+
+def _count(path: Path) -> int:
+    if path.suffix.lower() not in (".parquet", ".pq"):
+        return 0
+    return int(_arrow().parquet.read_metadata(path).num_rows)
+
+
+def _note_groups(found: Samples) -> None:
+    if found.path.suffix.lower() not in (".parquet", ".pq") or not found.rate_hz:
+        return
+    metadata = _arrow().parquet.read_metadata(found.path)
+    largest = max((metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)), default=0)
+    hours = largest / found.rate_hz / LARGE_GROUP_S
+    if hours > 1.0:
+        found.notes.append(
+            f"row groups of up to {hours:.1f} h: memory grows with them; write groups of at most one hour"
+        )

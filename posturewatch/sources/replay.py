@@ -1,0 +1,284 @@
+"""A recording through the same core that runs live: flat out or paced, with the exposure summary at the end.
+
+A sensor whose mounting is not known gets a first pass that finds upright from walking (design 8.1).  Its frames are
+kept in a temporary file, so that the recording is read once and memory does not grow with its length.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from posturewatch.core import pipeline
+from posturewatch.core.calibration import WalkingReference
+from posturewatch.core.exposure import MOTIONS, POSTURES, ExposureAccumulator, ExposureRows, add_angles
+from posturewatch.core.features import FeatureState, rows_of
+from posturewatch.core.framing import FramingState, close_second, frame
+from posturewatch.core.motion import MotionState
+from posturewatch.core.motion import params_of as motion_params
+from posturewatch.core.motion import step as motion_step
+from posturewatch.core.posture import POSTURAL
+from posturewatch.core.settings import (
+    Calibration,
+    Detection,
+    Limits,
+    Reminding,
+    SensorSettings,
+    SensorTraits,
+    Settings,
+)
+from posturewatch.recording import RecordingReader
+from posturewatch.rules import discover
+from posturewatch.timeline import Timeline
+from posturewatch.types import (
+    NS_PER_S,
+    Frames,
+    Motion,
+    Placement,
+    RawSamples,
+    SampleBatch,
+    Tick,
+    Wear,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import BinaryIO
+
+    from numpy.typing import NDArray
+
+    from posturewatch.core.framing import Frames as FramesType
+    from posturewatch.sources.recordings import Samples
+    from posturewatch.types import Event, Incoming
+
+Line = dict[str, Any]
+_FRAME_FIELDS = ("epoch", "n", "block_n", "block_sum", "sumsq", "norm_sum", "norm_sumsq", "clipped")
+
+
+class Progress(Protocol):
+    """Told how far a pass is: its name, and the share done (None: not known)."""
+
+    def __call__(self, what: str, done_frac: float | None) -> None:
+        """Take note."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayOptions:
+    """What a person asked for."""
+
+    placement: Placement = Placement.UNKNOWN
+    calibration: Calibration | None = None
+    find_calibration: bool = True
+    limits: Limits = field(default_factory=Limits)
+    delivered: bool = False  # with quiet hours, budgets, grace and back-off
+    speed: float | None = None  # None: flat out; else so many times real time
+    wearer: str = "wearer"
+
+
+class Replay:
+    """One run over one recording.  `lines()` may be called once; `frames` and `summary` are there afterwards."""
+
+    def __init__(self, options: ReplayOptions, clock: Callable[[int], float | str], progress: Progress) -> None:
+        """`clock` words moments in the lines."""
+        self._options = options
+        self._progress = progress
+        self.timeline = Timeline(clock, delivered=options.delivered)
+        self.reminders: list[tuple[int, str]] = []  # moment, rule: for the picture
+        self.calibration = options.calibration
+        self._exposure = ExposureAccumulator(options.placement)
+        self._epochs: list[NDArray[np.int64]] = []
+        self._up: list[NDArray[np.float32]] = []
+        self.start_ns = self.end_ns = 0
+
+    def samples(self, found: Samples) -> Iterator[Line]:
+        """The lines of a file of samples."""
+        traits = SensorTraits(found.step_10ug, None, found.rate_hz)
+        sensor = SensorSettings("recording", self._options.placement, traits, self._options.calibration)
+        self.start_ns = found.start_ns
+        if self._options.find_calibration and self._options.calibration is None and sensor.placement in POSTURAL:
+            with tempfile.TemporaryFile(prefix="posturewatch-frames-") as kept:
+                self.calibration = self._calibrate(_framed(found, self._tell(found, "calibrating")), sensor, kept)
+                kept.seek(0)
+                yield from self._run(_kept_frames(kept), replace(sensor, calibration=self.calibration))
+        else:
+            yield from self._run(_framed(found, self._tell(found, "replaying")), sensor)
+
+    def packets(self, reader: RecordingReader) -> Iterator[Line]:
+        """The lines of a packet log: exactly what the daemon saw goes in again."""
+        header = reader.header
+        sensors = tuple(
+            SensorSettings(
+                s.sensor,
+                self._options.placement if self._options.placement is not Placement.UNKNOWN else s.placement,
+                SensorTraits(rate_hz=s.rate_hz),
+                self._options.calibration,
+            )
+            for s in header.sensors
+        )
+        yield from self._run(self._started(reader), *sensors)
+
+    def _started(self, items: Iterable[Incoming]) -> Iterator[Incoming]:
+        for item in items:
+            if not self.start_ns:
+                self.start_ns = _moment(item)
+            yield item
+
+    def _tell(self, found: Samples, what: str) -> Callable[[], None]:
+        return lambda: self._progress(what, found.done_rows / found.rows if found.rows else None)
+
+    def _calibrate(self, frames: Iterator[FramesType], sensor: SensorSettings, kept: BinaryIO) -> Calibration | None:
+        """Find upright from walking; keep the frames for the pass that counts."""
+        reference = WalkingReference()
+        features, state = FeatureState(), MotionState()
+        params = motion_params(Detection(), sensor.placement)
+        last = 0
+        for part in frames:
+            for name in _FRAME_FIELDS:
+                np.save(kept, getattr(part, name), allow_pickle=False)
+            rows = rows_of(features, part)
+            walking = np.zeros(len(rows), np.bool_)
+            for i, row in enumerate(rows):
+                # only where something may be walking is it worth a look
+                if row.sd_mg > params.moving_sd_mg or state.history:
+                    walking[i] = motion_step(state, row, row.epoch - last == 1, params) is Motion.WALKING
+                last = row.epoch
+            if walking.any():
+                reference.add(np.array([(r.up_x, r.up_y, r.up_z) for r in rows]), walking)
+        return reference.calibrate()
+
+    def _settings(self, sensors: tuple[SensorSettings, ...]) -> Settings:
+        return Settings(
+            wearer=self._options.wearer,
+            sensors=sensors,
+            rules=discover(),
+            limits=self._options.limits,
+            reminding=Reminding(as_due=not self._options.delivered),
+        )
+
+    def _run(self, items: Iterable[Incoming], *sensors: SensorSettings) -> Iterator[Line]:
+        settings = self._settings(sensors)
+        state = pipeline.initial(settings)
+        pace = _Pace(self._options.speed)
+        for item in items:
+            for part in pace.cut(item):
+                if isinstance(part, Frames):
+                    self._remember(part)
+                state, events = pipeline.advance(state, part, settings)
+                yield from self._lines(events)
+        state, events = pipeline.close(state, settings)
+        yield from self._lines(events)
+        self.end_ns = max(state.body.now_ns, self.start_ns)
+        if state.last_epoch:
+            self.end_ns = (state.last_epoch + 1) * NS_PER_S
+        yield from self.timeline.finish(self.end_ns)
+        yield self._summary()
+
+    def _lines(self, events: list[Event]) -> Iterator[Line]:
+        for event in events:
+            self._exposure.note(event)
+            line = self.timeline.take(event)
+            if line is not None:
+                if line["type"] == "reminder":
+                    self.reminders.append((event.t_ns, line["rule"]))
+                yield line
+
+    def _remember(self, frames: FramesType) -> None:
+        total = frames.block_sum.sum(axis=1).astype(np.float32)
+        length = np.sqrt((total**2).sum(axis=1))
+        self._epochs.append(frames.epoch)
+        self._up.append(total / np.maximum(length, 1e-6)[:, None])
+
+    def seconds(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Every second seen, and the direction of up in it."""
+        if not self._epochs:
+            return np.zeros(0, np.int64), np.zeros((0, 3), np.float32)
+        return np.concatenate(self._epochs), np.concatenate(self._up)
+
+    def _summary(self) -> Line:
+        epoch, up = self.seconds()
+        worn = self._codes(epoch, list(self.timeline.wear.until(self.end_ns)), tuple(Wear)) == tuple(Wear).index(
+            Wear.WORN
+        )
+        rows = ExposureRows(
+            epoch,
+            worn,
+            up=up.astype(np.float64),
+            posture=self._codes(epoch, list(self.timeline.posture.until(self.end_ns)), POSTURES),
+            motion=self._codes(epoch, list(self.timeline.motion.until(self.end_ns)), MOTIONS),
+        )
+        if self.calibration is not None:
+            rows = add_angles(rows, self.calibration)
+        self._exposure.add(rows)
+        source = self.calibration.source if self.calibration else None
+        return {"type": "summary", "calibration": source, **self._exposure.summary()}
+
+    @staticmethod
+    def _codes(epoch: NDArray[np.int64], spans: list[tuple[Any, int, int]], names: tuple[Any, ...]) -> NDArray[np.int8]:
+        if not spans:
+            return np.zeros(len(epoch), np.int8)
+        starts = np.array([start for _, start, _ in spans]) // NS_PER_S
+        codes = np.array([names.index(state) for state, _, _ in spans], np.int8)
+        picked: NDArray[np.int8] = codes[np.maximum(np.searchsorted(starts, epoch, side="right") - 1, 0)]
+        return picked
+
+
+class _Pace:
+    """Hold a replay back to so many times real time; without a speed, let it run."""
+
+    def __init__(self, speed: float | None) -> None:
+        self._speed = speed
+        self._began_s: float | None = None
+        self._began_ns = 0
+
+    def cut(self, item: Incoming) -> Iterator[Incoming]:
+        if self._speed is None:
+            yield item
+            return
+        for part in _seconds_of(item):
+            at_ns = _moment(part)
+            if self._began_s is None:
+                self._began_s, self._began_ns = time.monotonic(), at_ns
+            wait_s = self._began_s + (at_ns - self._began_ns) / NS_PER_S / self._speed - time.monotonic()
+            if wait_s > 0:
+                time.sleep(wait_s)
+            yield part
+
+
+def _seconds_of(item: Incoming) -> Iterator[Incoming]:
+    if not isinstance(item, Frames):
+        yield item
+        return
+    for i in range(len(item.epoch)):
+        yield Frames(item.sensor, *(getattr(item, name)[i : i + 1] for name in _FRAME_FIELDS))
+
+
+def _moment(item: Incoming) -> int:
+    if isinstance(item, Frames):
+        return (int(item.epoch[0]) + 1) * NS_PER_S
+    if isinstance(item, SampleBatch):
+        return int(item.t_ns[0]) if len(item.t_ns) else 0
+    if isinstance(item, Tick):
+        return item.now_ns
+    if isinstance(item, RawSamples):
+        return item.arrived_ns
+    return item.t_ns
+
+
+def _framed(found: Samples, tell: Callable[[], None]) -> Iterator[FramesType]:
+    state = FramingState()
+    for batch in found.batches():
+        yield from frame(state, batch)
+        tell()
+    yield from close_second(state, "recording")
+
+
+def _kept_frames(kept: BinaryIO) -> Iterator[FramesType]:
+    size = kept.seek(0, 2)
+    kept.seek(0)
+    while kept.tell() < size:
+        yield Frames("recording", *(np.load(kept, allow_pickle=False) for _ in _FRAME_FIELDS))
+
