@@ -8,10 +8,14 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+hypothesis.settings.register_profile("shared_machine", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("shared_machine")
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDINGS_ABSENT = "the recordings of real wearers are not here: set POSTUREWATCH_RECORDINGS to their folder"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 import json
+import platform
 import re
 import tomllib
 import types
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
@@ -48,6 +50,11 @@ class LoadedConfig:
                 return self.origins[path[:length]]
         return "default"
 
+    def state_folder(self) -> Path:
+        """Where the daemon keeps its state."""
+        folder = self.config.storage.folder
+        return platformdirs.user_state_path("posturewatch", appauthor=False) if folder is None else self.resolve(folder)
+
     def resolve(self, path: Path) -> Path:
         """A path of the configuration, relative to the folder of its file."""
         return path if self.path is None else self.path.parent / path
@@ -70,10 +77,15 @@ class LoadedConfig:
             username=own.username,
             password=self._read_password(),
             tls=tls,
-            client_id=own.client_id or "posturewatch",
+            client_id=own.client_id or self._make_client_id(),
             base_topic=own.base_topic,
             insecure=own.insecure,
         )
+
+    def _make_client_id(self) -> str:
+        """The same at every start, another for another machine or state folder: equal ids throw each other out."""
+        instance = f"{platform.node()}:{self.state_folder().absolute()}"
+        return f"posturewatch-{zlib.crc32(instance.encode()):08x}"
 
     def _read_password(self) -> str | None:
         own = self.config.broker

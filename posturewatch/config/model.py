@@ -81,7 +81,7 @@ class Broker(Section):
         default=None,
         min_length=1,
         max_length=64,
-        description="name at the broker, one per daemon; without it one is made from the state folder",
+        description="name at the broker, one per daemon; without it one is made from machine and state folder",
         examples=["posturewatch-desk"],
     )
     base_topic: BaseTopic = Field(default="posturewatch", description="first part of every topic")

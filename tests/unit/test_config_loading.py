@@ -192,3 +192,9 @@ def test_places_agree_with_the_parser_on_awkward_toml():
     assert lines[("m", 1, "q", 1, "r")] == 21
     assert find_line(lines, ("i", "j", "k", "l")) == 12
     assert ("h",) not in lines
+
+
+def test_daemons_with_their_own_state_have_their_own_name_at_the_broker(tmp_path):
+    first, second = (load(None, {"POSTUREWATCH_STORAGE__FOLDER": str(tmp_path / name)}) for name in "ab")
+    assert first.state_folder() == tmp_path / "a"
+    assert first.to_mqtt().client_id == first.to_mqtt().client_id != second.to_mqtt().client_id
