@@ -20,8 +20,6 @@ def follow_movement(turn: Turn) -> None:
     if body.real_break_reached:
         complete_break(turn, "movement")
     if body.shift_ended:
-        asked = state.cycle if state.level is Level.SHIFT else None
-        turn.events.append(Happened(turn.now_ns, "posture_shift", asked))
         _clear_shift_cycle(turn, "moved")
     if body.micro_break_ended or body.break_over:
         _clear_shift_cycle(turn, "a short break")
@@ -91,8 +89,9 @@ def complete_break(turn: Turn, by: str) -> None:
     state.ignored = 0
     event_type = "self_initiated" if state.cycle is None else "break_completed"
     turn.events.append(Happened(turn.now_ns, event_type, state.cycle, {"by": by}))
-    for load in list(turn.loads):
-        give_credit(turn, load.rule, 1.0)
+    if by == "wearer":  # after movement the clocks themselves start anew
+        for load in list(turn.loads):
+            give_credit(turn, load.rule, 1.0)
     state.asked_ns.clear()
     close_cycle(turn, "break taken")
 

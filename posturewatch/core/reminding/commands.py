@@ -10,7 +10,7 @@ from posturewatch.core.reminding.cycle import ASKING, WAITING, close_cycle, with
 from posturewatch.core.reminding.machine import decide
 from posturewatch.core.reminding.settable import set_value
 from posturewatch.core.reminding.showing import count_snoozes
-from posturewatch.core.reminding.state import Answer, limits_in_force
+from posturewatch.core.reminding.state import Answer, follow_clock, limits_in_force
 from posturewatch.core.reminding.turn import Turn, give_credit, measure_loads, next_id, to_ns
 from posturewatch.errors import CommandError
 from posturewatch.types import NS_PER_S, CommandResult, Happened, Level, Prompt, ReminderPhase, Verb
@@ -33,7 +33,7 @@ BLIND = (ReminderPhase.OFF, ReminderPhase.NOT_WORN, ReminderPhase.UNKNOWN)
 
 def command(state: ReminderState, command: Command, body: Body, settings: Settings, events: list[Event]) -> None:
     """Carry out one request and answer it; the same request again gets the same answer and changes nothing."""
-    now_ns = body.now_ns or command.t_ns
+    now_ns = follow_clock(state, body.now_ns or command.t_ns)
     known = next((one for one in state.answers if one.request == command.request), None)
     if command.request is not None and known is not None:
         events.append(CommandResult(now_ns, known.verb, known.ok, known.request, known.error, known.value))

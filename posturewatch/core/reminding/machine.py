@@ -12,7 +12,7 @@ from posturewatch.core.reminding.breaks_seen import abandon_break, follow_moveme
 from posturewatch.core.reminding.budgets import FOREVER_NS, find_period, find_quiet, find_restraint, roll_day
 from posturewatch.core.reminding.cycle import ASKING, WAITING, close_cycle, end_wait, open_cycle, run_timers
 from posturewatch.core.reminding.showing import show
-from posturewatch.core.reminding.state import limits_in_force, shift_times
+from posturewatch.core.reminding.state import follow_clock, limits_in_force
 from posturewatch.core.reminding.turn import (
     HIGHEST_FRAC,
     Turn,
@@ -40,9 +40,9 @@ KEPT_WITHOUT_DATA_S = 600.0  # an open cycle outlives missing data this long
 def step(state: ReminderState, body: Body, settings: Settings, events: list[Event]) -> None:
     """Take one closed second, or a tick: change `state`, append what is to be said."""
     now_ns = body.now_ns
-    if now_ns < state.last_ns:
-        shift_times(state, now_ns - state.last_ns)
-    state.last_ns = now_ns
+    if now_ns < state.last_ns or state.last_ns != state.seen_now:
+        now_ns = follow_clock(state, now_ns)
+    state.last_ns = state.seen_now = now_ns
     limits = limits_in_force(state, settings) if state.overridden else settings.limits
     building_frac = settings.reminding.building_frac
     credit = state.credit_frac
@@ -62,7 +62,7 @@ def step(state: ReminderState, body: Body, settings: Settings, events: list[Even
             load_frac -= taken_frac
             if load_frac >= building_frac:
                 marks += 6 if load_frac >= 1.0 else 3
-        if load_frac > top_frac:  # noqa: PLR1730  max() costs twice as much
+        if load_frac > top_frac:
             top_frac = load_frac
     if (
         now_ns < state.wake_ns
@@ -118,9 +118,6 @@ def _note_wear(turn: Turn) -> None:
     state, body = turn.state, turn.body
     if body.mounted:
         state.grace_until_ns = turn.now_ns + to_ns(turn.settings.reminding.grace_s)
-        turn.events.append(Happened(turn.now_ns, "mounted"))
-    if body.removed:
-        turn.events.append(Happened(turn.now_ns, "removed"))
     if body.wear is Wear.OFF_BODY:
         close_cycle(turn, "taken off", ask_again=True)
         abandon_break(turn)

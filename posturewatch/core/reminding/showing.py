@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from posturewatch.core.reminding.turn import Turn
 
 SAME_NS = 2_000_000_000  # a predicted moment that moves by less stays where it was
+ASKED = (ReminderPhase.DUE, ReminderPhase.ESCALATED, ReminderPhase.ACKNOWLEDGED)
 NO_PREDICTION = (ReminderPhase.OFF, ReminderPhase.NOT_WORN, ReminderPhase.UNKNOWN, ReminderPhase.ON_BREAK)
 
 
@@ -31,9 +32,11 @@ def show(turn: Turn, restraint: Restraint | None, period_until_ns: int) -> None:
         is_held = False
     state.phase = _find_phase(turn, top_frac, is_held)
     _show_subject(turn)
-    over_budget = state.phase is ReminderPhase.HELD and not state.period and restraint is not None
-    state.due = state.phase in (ReminderPhase.DUE, ReminderPhase.ESCALATED, ReminderPhase.ACKNOWLEDGED) or (
-        over_budget and restraint is not None and restraint.why.startswith(("enough", "later"))
+    state.due = state.phase in ASKED or (
+        state.phase is ReminderPhase.HELD
+        and not state.period
+        and restraint is not None
+        and restraint.why.startswith(("enough", "later"))  # no prompt, but a lamp may still say so
     )
     state.prompts_left_today = max(0, manners.break_per_day - state.breaks_asked_today)
     count_snoozes(turn)

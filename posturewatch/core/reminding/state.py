@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from posturewatch.core.settings import Limits, Settings
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Answer:
     """How a request was answered, so that the same request again changes nothing."""
 
@@ -22,7 +22,7 @@ class Answer:
     value: float | str | bool | None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Numbering:
     """What is needed to give every reminder of a rule an id that was never given before."""
 
@@ -119,6 +119,7 @@ class ReminderState:
 
     # for doing nothing quickly
     last_ns: int = 0
+    seen_now: int = 0  # the same moment; who moves all `_ns` of the state when the clock is set back leaves this one
     wake_ns: int = 0  # nothing moves on by itself before
     load_cap_frac: float = 99.0
     marks: int = -1
@@ -157,6 +158,7 @@ def is_enabled(state: ReminderState, settings: Settings) -> bool:
     return settings.reminding.enabled if state.enabled is None else state.enabled
 
 
+SET_BACK_NS = 60_000_000_000
 _TIMES = (
     "timer_ns",
     "expires_ns",
@@ -177,15 +179,28 @@ _TIMES = (
 )
 
 
-def shift_times(state: ReminderState, by_ns: int) -> None:
-    """Move every moment in memory: the clock was set back, and durations are to stay what they were."""
-    for name in _TIMES:
-        moment_ns = getattr(state, name)
-        if moment_ns:
-            setattr(state, name, moment_ns + by_ns)
+def follow_clock(state: ReminderState, now_ns: int) -> int:
+    """The moment to go by.  When the clock was set back, all moments in memory go with it and durations stay."""
+    if state.last_ns != state.seen_now:  # the plain moments were moved already, with the rest of the wearer's state
+        _shift_collections(state, state.last_ns - state.seen_now)
+        state.wake_ns = state.day_check_ns = 0
+    if state.last_ns - now_ns < SET_BACK_NS:  # a tick was ahead of the seconds that close after it
+        now_ns = max(now_ns, state.last_ns)
+    else:
+        by_ns = now_ns - state.last_ns
+        for name in _TIMES:
+            moment_ns = getattr(state, name)
+            if moment_ns:
+                setattr(state, name, moment_ns + by_ns)
+        _shift_collections(state, by_ns)
+        state.wake_ns = state.day_check_ns = 0
+    state.last_ns = state.seen_now = now_ns
+    return now_ns
+
+
+def _shift_collections(state: ReminderState, by_ns: int) -> None:
     for moments in (state.due_ns, state.asked_ns):
         for rule in moments:
             moments[rule] += by_ns
     state.shift_prompts_ns = [t_ns + by_ns for t_ns in state.shift_prompts_ns]
     state.break_prompts_ns = [t_ns + by_ns for t_ns in state.break_prompts_ns]
-    state.wake_ns = state.day_check_ns = 0

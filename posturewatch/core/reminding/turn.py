@@ -151,19 +151,13 @@ def _note_held(turn: Turn, rule_name: str) -> None:
 def next_id(state: ReminderState, wearer: str, rule_name: str, since_ns: int) -> str:
     """wearer/rule/bout start/count: the same in every replay, and never given twice, even if the clock is set back."""
     since_s = since_ns // NS_PER_S
-    seen = state.numbers.get(rule_name)
-    if seen is None:
-        seen = state.numbers[rule_name] = Numbering(since_s, 0, since_s, 0)
-    if since_s == seen.since_s:
-        seen.count += 1
-    elif since_s > seen.top_since_s:
-        seen.count = 1
-    else:
-        seen.count = seen.top_count + 1
-    seen.since_s = since_s
-    seen.top_since_s = max(seen.top_since_s, since_s)
-    seen.top_count = max(seen.top_count, seen.count)
-    return f"{wearer}/{rule_name}/{since_s}/{seen.count}"
+    seen = state.numbers.get(rule_name) or Numbering(since_s, 0, since_s, 0)
+    count = seen.count + 1
+    if since_s != seen.since_s:
+        count = 1 if since_s > seen.top_since_s else seen.top_count + 1
+    top_since_s, top_count = max(seen.top_since_s, since_s), max(seen.top_count, count)
+    state.numbers[rule_name] = Numbering(since_s, count, top_since_s, top_count)
+    return f"{wearer}/{rule_name}/{since_s}/{count}"
 
 
 def decide_silence(turn: Turn, rule_name: str, why: str) -> bool:
