@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -81,6 +82,7 @@ class Link:
         self._settings = settings
         self._publishing = asyncio.Lock()
         self._refusal: str | None = None
+        self._said_s = asyncio.get_running_loop().time()
         self._watch_acknowledgements(client._client)
 
     def _watch_acknowledgements(self, paho: PahoClient) -> None:
@@ -95,6 +97,16 @@ class Link:
 
         paho.on_publish = on_publish
 
+    @property
+    def alive(self) -> bool:
+        """Whether the connection is not known to be lost."""
+        return not self._client._disconnected.done()
+
+    @property
+    def idle_s(self) -> float:
+        """How long ago we last said something."""
+        return 0.0 if self._publishing.locked() else asyncio.get_running_loop().time() - self._said_s
+
     async def publish(self, message: Message, expiry_s: int | None = None) -> None:
         """Publish and wait for the acknowledgement; `BrokerRefused` when the broker will not have it."""
         properties = _publish_properties(message, expiry_s) if self._settings.protocol == MQTT_5 else None
@@ -104,6 +116,7 @@ class Link:
                 await self._client.publish(
                     message.topic, message.payload, qos=message.qos, retain=message.retain, properties=properties
                 )
+            self._said_s = asyncio.get_running_loop().time()
             if self._refusal is not None:
                 raise BrokerRefused(
                     f"broker {self._settings.address} refuses {message.topic} ({self._refusal}): "
@@ -158,6 +171,7 @@ async def connected(
         context=context,
     )
     client._client.connect_timeout = settings.timeout_s
+    client._disconnected.add_done_callback(_heed)
     try:
         with translated(settings):
             await client.__aenter__()
@@ -219,6 +233,7 @@ def _client(  # noqa: PLR0913  # one parameter per thing a connection differs in
         max_queued_incoming_messages=max_incoming,
         logger=CLIENT_LOG,
         tls_context=context,
+        socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],  # small messages, none waits for the next
         **options,  # type: ignore[arg-type]  # only the two or one names above
     )
 
@@ -260,10 +275,14 @@ def _publish_properties(message: Message, expiry_s: int | None) -> Properties:
 
 
 def _cut(client: aiomqtt.Client) -> None:
-    """Close what the library leaves open after a failed connection: the socket, its reader, its task, its future."""
+    """Close what the library leaves open after a failed connection: the socket, its reader and its task."""
     client._client._sock_close()
-    if client._disconnected.done() and not client._disconnected.cancelled():
-        client._disconnected.exception()
+
+
+def _heed(disconnected: asyncio.Future[None]) -> None:
+    """A loss that nobody waits for is no news for the loop's log."""
+    if not disconnected.cancelled():
+        disconnected.exception()
 
 
 @contextlib.contextmanager

@@ -9,13 +9,12 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections import deque
 from typing import TYPE_CHECKING
 
 from posturewatch.errors import BrokerRefused, BrokerUnavailable, ConfigError
-from posturewatch.link import TakenOver, connected
+from posturewatch.link import connected
 from posturewatch.messages import Topics, bridge_event, bridge_state
-from posturewatch.reconnecting import Patience
+from posturewatch.reconnecting import NameTaken, Patience, Rivalry
 from posturewatch.sinks import SinkKind
 from posturewatch.types import NS_PER_S
 
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 GOODBYE_S = 1.0
-TAKEOVERS = 3
-TAKEOVER_WINDOW_S = 30.0
 
 
 class MqttSink:
@@ -42,8 +39,8 @@ class MqttSink:
         self._outbox = context.outbox
         self._topics = Topics(settings.base_topic)
         self._patience = Patience(settings)
+        self._rivalry = Rivalry(settings)
         self._said = ""
-        self._takeovers: deque[float] = deque(maxlen=TAKEOVERS)
         self._told_losses = (0, 0)
         self._refused_topics: set[str] = set()
         self.connections = 0
@@ -54,14 +51,13 @@ class MqttSink:
         """Deliver until the outbox is closed and empty; `BrokerRefused` when the broker will not have us."""
         while True:
             try:
-                async with connected(self._settings, will=bridge_state(self._topics, online=False)) as link:
-                    await self._serve(link)
+                await self._attempt()
             except BrokerRefused as error:
-                if not self.connections:
+                if not self.connections or isinstance(error, NameTaken):
                     raise
                 lost: BrokerRefused | BrokerUnavailable = error
             except BrokerUnavailable as error:
-                self._note_takeover(error)
+                self._rivalry.acquit(error)
                 lost = error
             else:
                 return
@@ -71,11 +67,21 @@ class MqttSink:
                 log.warning("broker %s: %d messages were not sent", self._settings.address, len(self._outbox))
                 return
 
+    async def _attempt(self) -> None:
+        """One connection, from its beginning to its end."""
+        will = bridge_state(self._topics, online=False)
+        async with self._rivalry.witness() as witness, connected(self._settings, will=will) as link:
+            try:
+                await self._serve(link)
+            except BrokerUnavailable as lost:
+                await self._rivalry.judge(lost, link.idle_s, witness)
+                raise
+
     async def _serve(self, link: Link) -> None:
         """Use one connection until it is lost or everything is said; the last word is `offline`."""
         await link.subscribe(self._context.subscriptions)
         await self._deliver(link, bridge_state(self._topics, online=True))
-        self._patience.connected()
+        self._patience.start()
         self.connections += 1
         self.up = True
         self._say(logging.INFO, f"broker {self._settings.address}: connected")
@@ -148,18 +154,6 @@ class MqttSink:
             self._told_losses = (counts.dropped, counts.expired)
             detail = {"dropped": dropped, "expired": expired}
             self._outbox.put(bridge_event(self._topics, "messages_lost", self._context.now_ns(), detail))
-
-    def _note_takeover(self, error: BrokerUnavailable) -> None:
-        """Two daemons with one name throw each other out for ever; one has to give way."""
-        if not isinstance(error, TakenOver):
-            return
-        now_s = asyncio.get_running_loop().time()
-        self._takeovers.append(now_s)
-        if len(self._takeovers) == TAKEOVERS and now_s - self._takeovers[0] < TAKEOVER_WINDOW_S:
-            raise BrokerRefused(
-                f"broker {self._settings.address}: another client uses our client id {self._settings.client_id!r}: "
-                "give each daemon its own"
-            ) from error
 
     def _say(self, level: int, text: str) -> None:
         """Log on change only: an outage of hours is one line."""

@@ -86,7 +86,7 @@ class MqttSource:
             max_incoming=max(100, WAITING_PER_SENSOR * len(self._sensors)),
         ) as link:
             await self._subscribe(link)
-            patience.connected()
+            patience.start()
             self._say(logging.INFO, f"samples: listening at broker {self._settings.address}")
             self.ready.set()
             while True:

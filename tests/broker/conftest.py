@@ -39,18 +39,25 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+async def until(happened: Callable[[], bool], within_s: float = 5.0) -> None:
+    """Wait for the outside world, which sends us no events."""
+    end_s = time.monotonic() + within_s
+    while not happened():
+        if time.monotonic() > end_s:
+            raise TimeoutError
+        await asyncio.sleep(0.01)
+
+
 class Mosquitto:
     """One mosquitto process on a port of its own; can be killed, frozen and started again."""
 
     def __init__(self, folder: Path, extra: str = "") -> None:
         self.port = free_port()
         self.folder = folder
-        folder.chmod(0o755)  # as root, mosquitto drops its rights
         self.config = folder / "mosquitto.conf"
         access = "" if "allow_anonymous" in extra else "allow_anonymous true\n"
-        self.config.write_text(
-            f"listener {self.port} 127.0.0.1\n{access}persistence false\nmax_queued_messages 0\n{extra}\n"
-        )
+        user = "user root\n" if os.geteuid() == 0 else ""  # else it drops its rights and cannot read our folder
+        self.config.write_text(f"{user}listener {self.port} 127.0.0.1\n{access}persistence false\n{extra}\n")
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -151,9 +158,7 @@ class Ears:
     async def until(self, leaf: str, payload: bytes | None = None, within_s: float = 5.0, count: int = 1) -> None:
         """Wait until it was heard, `count` times."""
         try:
-            async with asyncio.timeout(within_s):
-                while sum(payload in (None, p) for p in self.payloads(leaf)) < count:
-                    await asyncio.sleep(0.01)
+            await until(lambda: sum(payload in (None, p) for p in self.payloads(leaf)) >= count, within_s)
         except TimeoutError:
             told = [(str(m.topic), bytes(m.payload)) for m in self.heard]
             pytest.fail(f"{leaf} {payload!r} not heard within {within_s} s, but {told}")
@@ -198,15 +203,11 @@ class Running:
     task: asyncio.Task[None]
 
     async def until_up(self, within_s: float = 5.0) -> None:
-        async with asyncio.timeout(within_s):
-            while not self.sink.up:
-                assert not self.task.done(), self.task.exception()
-                await asyncio.sleep(0.01)
+        await until(lambda: self.sink.up or self.task.done(), within_s)
+        assert not self.task.done(), self.task.exception()
 
     async def until_down(self, within_s: float = 5.0) -> None:
-        async with asyncio.timeout(within_s):
-            while self.sink.up:
-                await asyncio.sleep(0.01)
+        await until(lambda: not self.sink.up, within_s)
 
 
 @contextlib.asynccontextmanager
@@ -238,3 +239,9 @@ def listen() -> Callable[..., contextlib.AbstractAsyncContextManager[Ears]]:
 def deliver() -> Callable[..., contextlib.AbstractAsyncContextManager[Running]]:
     """A sink at work."""
     return delivering
+
+
+@pytest.fixture
+def wait_until() -> Callable[..., Any]:
+    """Wait for something to become true."""
+    return until

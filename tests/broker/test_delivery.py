@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import signal
-import subprocess
 import sys
 import time
 from types import SimpleNamespace
@@ -81,15 +80,16 @@ def everything(topics: messages.Topics, now_ns: int) -> list[Message]:
     return [info, messages.availability(topics, "anna", online=True), state, *said]
 
 
-async def test_every_message_arrives_and_follows_its_schema(any_broker: MqttSettings, listen: Any, deliver: Any) -> None:
+async def test_every_message_arrives_and_follows_its_schema(
+    any_broker: MqttSettings, listen: Any, deliver: Any
+) -> None:
     topics = messages.Topics(any_broker.base_topic)
     sent = everything(topics, time.time_ns())
     schemas = messages.json_schemas()
-    async with listen(any_broker) as ears:
-        async with deliver(any_broker) as running:
-            running.outbox.put_all(sent)
-            for message in sent:
-                await ears.until(message.topic.removeprefix(topics.base), message.payload)
+    async with listen(any_broker) as ears, deliver(any_broker) as running:
+        running.outbox.put_all(sent)
+        for message in sent:
+            await ears.until(message.topic.removeprefix(topics.base), message.payload)
     validated = 0
     for message in sent:
         if message.schema is not None:
@@ -169,21 +169,20 @@ async def test_a_killed_daemon_is_offline_by_its_will(any_broker: MqttSettings, 
     names = ("host", "port", "protocol", "username", "password", "client_id", "base_topic", "will_delay_s")
     fields = {name: getattr(any_broker, name) for name in names}
     async with listen(any_broker) as ears:
-        daemon = subprocess.Popen([sys.executable, "-c", DAEMON], stdin=subprocess.PIPE, text=True)
+        daemon = await asyncio.create_subprocess_exec(sys.executable, "-c", DAEMON, stdin=asyncio.subprocess.PIPE)
         try:
             assert daemon.stdin is not None
-            daemon.stdin.write(repr(fields))
+            daemon.stdin.write(repr(fields).encode())
             daemon.stdin.close()
             await ears.until("bridge/state", b"online", within_s=10)
         finally:
-            daemon.send_signal(signal.SIGKILL)
-            daemon.wait()
+            daemon.kill()
+            await daemon.wait()
         await ears.until("bridge/state", b"offline", within_s=5)
 
 
 async def test_a_cancelled_sink_still_says_offline(any_broker: MqttSettings, listen: Any, deliver: Any) -> None:
-    async with listen(any_broker) as ears:
-        async with deliver(any_broker) as running:
-            await running.until_up()
-            running.task.cancel()
-            await ears.until("bridge/state", b"offline", within_s=1)
+    async with listen(any_broker) as ears, deliver(any_broker) as running:
+        await running.until_up()
+        running.task.cancel()
+        await ears.until("bridge/state", b"offline", within_s=1)
