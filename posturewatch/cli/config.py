@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.group("config")
+@click.group("config", short_help="show, check and describe the configuration")
 def command() -> None:
     """Show, check and describe the configuration."""
 
