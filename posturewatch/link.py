@@ -301,7 +301,7 @@ def _translate(error: aiomqtt.MqttError, settings: MqttSettings) -> BrokerUnavai
         if code in REFUSALS:
             return BrokerRefused(f"broker {address} refuses us: {REFUSALS[code]}")
         return BrokerUnavailable(f"broker {address} is not ready: {error}")
-    if isinstance(error.__context__, OSError):
+    if isinstance(error.__context__, OSError) and not isinstance(error.__context__, TimeoutError):
         return _translate_network(error.__context__, address)
     if TAKEN_OVER in (_number(getattr(e, "rc", None)) for e in (error, error.__cause__)):
         return TakenOver(f"broker {address}: another client took over our client id")
@@ -318,8 +318,6 @@ def _translate_network(error: OSError, address: str) -> BrokerUnavailable | Brok
         return BrokerRefused(f"broker {address}: its certificate is not trusted ({error.verify_message}); set cafile")
     if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
         return BrokerRefused(f"broker {address}: TLS failed ({error.reason}); check port and certificates")
-    if isinstance(error, TimeoutError):
-        return NoAnswer(f"broker {address} does not answer")
     return NobodyThere(f"broker {address} cannot be reached: {error.strerror or error}")
 
 

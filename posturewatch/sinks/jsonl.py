@@ -63,8 +63,11 @@ class LinesSink:
             stream = self._path.open("a", encoding="utf-8")
         except OSError as error:
             raise SinkError(f"{self._path}: cannot be written ({error.strerror}); choose another file") from error
-        with stream:
+        try:
             yield stream
+        finally:
+            with contextlib.suppress(OSError):  # a full disk was reported when the line was written
+                stream.close()
 
     def _write(self, stream: TextIO, lines: list[str]) -> None:
         try:

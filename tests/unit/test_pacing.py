@@ -1,0 +1,131 @@
+"""When the state is published, and the rate of shifts."""
+
+from __future__ import annotations
+
+import dataclasses
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from posturewatch import messages
+from posturewatch.core.body import Body
+from posturewatch.pacing import ShiftRate, StateThrottle
+from posturewatch.types import Level, Motion, Posture, ReminderPhase, Wear
+
+S = 10**9
+START_NS = 1_700_000_000 * S
+
+
+def reminder(**changes: Any) -> SimpleNamespace:
+    fields: dict[str, Any] = {
+        "phase": ReminderPhase.OK,
+        "cycle": None,
+        "level": None,
+        "reason": None,
+        "due": False,
+        "load_frac": 0.0,
+        "next_break_ns": None,
+        "prompts_left_today": 10,
+        "snoozes_left": 2,
+        "hold_reason": None,
+        "hold_until_ns": None,
+        "breaks_today": 0,
+    }
+    return SimpleNamespace(**{**fields, **changes})
+
+
+def test_running_counters_are_told_every_ten_seconds() -> None:
+    throttle, body = StateThrottle(), Body(wear=Wear.WORN, motion=Motion.STILL)
+    told = []
+    for second in range(100):
+        body.static_s = float(second)
+        if throttle.due(body, reminder(load_frac=second / 1200), START_NS + second * S):
+            told.append(second)
+    assert told == list(range(0, 100, 10))
+
+
+def test_when_nothing_runs_once_a_minute_is_enough() -> None:
+    throttle = StateThrottle()
+    assert [s for s in range(150) if throttle.due(Body(), reminder(), START_NS + s * S)] == [0, 60, 120]
+
+
+BODY_CHANGES = [
+    ("wear", Wear.OFF_BODY),
+    ("motion", Motion.WALKING),
+    ("posture", Posture.LYING),
+    ("last_break_ns", 5 * S),
+    ("inclination_deg", 3.0),
+    ("hold_dose_frac", 0.1),
+]
+REMINDER_CHANGES = [
+    ("phase", ReminderPhase.DUE),
+    ("cycle", "c1"),
+    ("level", Level.BREAK),
+    ("due", True),
+    ("prompts_left_today", 9),
+    ("snoozes_left", 1),
+    ("hold_reason", "meeting"),
+    ("hold_until_ns", 7 * S),
+    ("breaks_today", 1),
+]
+
+
+@pytest.mark.parametrize("change", BODY_CHANGES)
+def test_what_happens_to_the_body_is_told_at_once(change: tuple[str, Any]) -> None:
+    throttle = StateThrottle()
+    throttle.due(Body(), reminder(), START_NS)
+    assert throttle.due(dataclasses.replace(Body(), **dict([change])), reminder(), START_NS + 1)
+
+
+@pytest.mark.parametrize("change", REMINDER_CHANGES)
+def test_what_happens_to_the_reminder_is_told_at_once(change: tuple[str, Any]) -> None:
+    throttle = StateThrottle()
+    throttle.due(Body(), reminder(), START_NS)
+    assert throttle.due(Body(), reminder(**dict([change])), START_NS + 1)
+
+
+def test_a_battery_change_and_a_clock_set_back_are_told_at_once() -> None:
+    throttle = StateThrottle()
+    throttle.due(Body(), reminder(), START_NS)
+    assert throttle.due(Body(), reminder(), START_NS + 1, battery_pct=50)
+    assert not throttle.due(Body(), reminder(), START_NS + 2, battery_pct=50.2)
+    assert throttle.due(Body(), reminder(), START_NS - 3600 * S, battery_pct=50)
+
+
+def test_every_key_of_the_state_is_either_watched_or_runs_by_itself() -> None:
+    body_fields = {"wear", "motion", "posture", "last_break_ns", "inclination_deg", "hold_dose_frac"}
+    assert {name for name, _ in BODY_CHANGES} == body_fields
+    view = {n for n in vars(messages.ReminderView) if not n.startswith("_")}
+    assert view - {name for name, _ in REMINDER_CHANGES} == {"reason", "load_frac", "next_break_ns"}
+
+
+def test_the_rate_counts_shifts_per_worn_hour_and_is_silent_before_ten_minutes() -> None:
+    rate, body = ShiftRate(), Body(wear=Wear.WORN)
+    said = []
+    for second in range(7200):
+        body.now_ns = START_NS + second * S
+        body.shifts = second // 360  # ten an hour
+        said.append(rate.update(body))
+    assert all(s is None for s in said[:590])
+    assert said[650] is not None
+    assert said[-1] == pytest.approx(10.0, abs=0.7)
+
+
+def test_time_off_body_does_not_count_and_old_hours_are_forgotten() -> None:
+    rate, body = ShiftRate(), Body(wear=Wear.WORN, shifts=100)
+    for second in range(10_000):
+        body.now_ns = START_NS + second * S
+        body.wear = Wear.WORN if second < 1800 else Wear.OFF_BODY
+        body.shifts = 100 + min(second, 1800) // 180
+        value = rate.update(body)
+        if second == 1790:
+            assert value == pytest.approx(18.0, abs=2.5)
+    assert value is None
+
+
+def test_a_clock_set_back_or_far_forward_harms_nothing() -> None:
+    rate, body = ShiftRate(), Body(wear=Wear.WORN)
+    for now_s in (10_000, 10_001, 5_000, 5_001, 2_000_000, 0):
+        body.now_ns = now_s * S
+        assert rate.update(body) is None
