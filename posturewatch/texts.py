@@ -68,7 +68,7 @@ def prompt_text(
     """The wording for one prompt; the same id always gets the same one."""
     if test:
         wordings = texts.test
-    elif reason.get("after_hold"):
+    elif reason.get("after"):
         wordings = texts.after_hold
     else:
         wordings = getattr(texts, event_type, texts.shift_due)

@@ -51,7 +51,7 @@ def test_the_minutes_are_those_of_the_clock_that_asks() -> None:
 
 
 def test_a_prompt_after_a_hold_and_a_test_prompt_have_words_of_their_own() -> None:
-    assert prompt_text("break_due", "x", {"after_hold": "meeting"}) in ENGLISH.after_hold
+    assert prompt_text("break_due", "x", {"after": "meeting", "held_s": 3600.0}) in ENGLISH.after_hold
     assert prompt_text("break_due", "x", {}, test=True) in ENGLISH.test
 
 
