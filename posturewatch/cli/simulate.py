@@ -39,6 +39,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--truth", "truth_file", type=FILE, help="Write the truth as JSON Lines.")
 @click.option("--speed", default="1", metavar="X|max", help="Of the process and mqtt transports.")
 @click.option("--broker", default="127.0.0.1:1883", metavar="HOST:PORT", help="For the mqtt transport.")
+@click.option("--base-topic", default="posturewatch", help="At the broker.")
 @click.option("--username", help="At the broker.")
 @click.option("--password-file", type=FILE, help="A file whose first line is the password.")
 @click.option("--sensor", "sensor_id", help="The sensor's id in the topic.  [default: the wearer's id]")
@@ -102,7 +103,7 @@ def _faults(options: dict[str, Any]) -> Faults:
     return Faults.parse({name: options[name] for name in HOW if options[name]})
 
 
-def _say_truth(  # noqa: PLR0913, PLR0917  # what the command line can say
+def _say_truth(  # noqa: PLR0913  # what the command line can say
     scene: Scenario,
     given: Faults,
     duration_s: float | None,
@@ -239,7 +240,13 @@ def _broker(options: dict[str, Any]) -> MqttSettings:
     host, colon, port = address.rpartition(":")
     if not colon or not port.isdigit():
         raise UsageError(f"--broker {address!r} cannot be read; write it like 127.0.0.1:1883")
-    return MqttSettings(host=host.strip("[]"), port=int(port), username=options["username"], password=password)
+    return MqttSettings(
+        host=host.strip("[]"),
+        port=int(port),
+        base_topic=options["base_topic"],
+        username=options["username"],
+        password=password,
+    )
 
 
 async def _payloads(chunks: AsyncIterator[Chunk], rate_hz: float) -> AsyncIterator[str]:

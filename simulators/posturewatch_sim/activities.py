@@ -120,6 +120,7 @@ class Activity:
     wrist: Pose = Pose(20.0)
     worn: bool = True
     carried: bool = False  # off body, yet moving
+    asleep: bool = False  # nobody needs a reminder, and nobody would notice it
     gesture: float = 1.0  # times the usual gestures of the hand
     sway: float = 1.0
     step_hz: float = 1.8
@@ -162,7 +163,9 @@ ACTIVITIES: dict[str, Activity] = {
     "walk": Activity("walking", "walking", "standing", Pose(3.0), Pose(6.0), Pose(18.0)),
     "stairs": Activity("walking", "walking", "standing", Pose(7.0), Pose(16.0), Pose(20.0), step_hz=1.6, gait=1.1),
     "lie": Activity("lying", "still", "lying", Pose(-88.0), Pose(-88.0), Pose(-85.0, 0.0, 30.0)),
-    "sleep": Activity("lying", "still", "lying", Pose(-88.0), Pose(-86.0), Pose(-82.0, 0.0, 40.0), shifts_per_h=2.0),
+    "sleep": Activity(
+        "lying", "still", "lying", Pose(-88.0), Pose(-86.0), Pose(-82.0, 0.0, 40.0), asleep=True, shifts_per_h=2.0
+    ),
     "put_on": Activity("handled", "moving", "standing", worn=False),
     "take_off": Activity("handled", "moving", "standing", worn=False),
     "on_desk": Activity("lying_about", "still", "unknown", worn=False),

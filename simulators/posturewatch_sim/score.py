@@ -9,7 +9,8 @@ from typing import Any
 ON_TIME_S = 15.0
 MATCH_S = 300.0  # further apart, two reminders are not the same one
 WEAR_GRACE_S = 360.0  # "not worn" may take this long to be decided
-EDGE_S = 30.0  # forgiven at each change of wear
+# A reminder is neither right nor wrong while "not worn" may still be undecided, and while the wearer sleeps.
+EDGE_S = 60.0  # forgiven at each change of wear: coarse sensors see it late and look back roughly
 SAME_FRAC = 0.5  # two breaks are the same when they overlap by so much
 WORN_LOST_MAX_FRAC, OFF_SILENT_MIN_FRAC = 0.01, 0.97
 BREAK_RECALL_MIN, BREAK_PRECISION_MIN = 0.95, 0.9
@@ -39,19 +40,23 @@ def exit_code(figures: Mapping[str, Any]) -> int:
 
 
 def _reminders(true: list[Event], said: list[Event], rules: Sequence[str]) -> dict[str, Any]:
+    forgiven = _spans(true, "wear", "asleep", True)
+    forgiven += [(a, a + WEAR_GRACE_S) for a, _ in _spans(true, "wear", "state", "off_body")]
     delays: list[float] = []
     missed: list[dict[str, Any]] = []
     false: list[dict[str, Any]] = []
     for rule in rules:
-        free = sorted(e["t_s"] for e in said if e.get("type") == "reminder" and e.get("rule") == rule)
-        for t in sorted(e["t_s"] for e in true if e.get("type") == "reminder" and e.get("rule") == rule):
+        free = sorted(float(e["t_s"]) for e in said if _is_reminder(e, rule))
+        for wanted in sorted((e for e in true if _is_reminder(e, rule)), key=lambda e: float(e["t_s"])):
+            t = float(wanted["t_s"])
             near = min(free, key=lambda x, t=t: abs(x - t), default=None)  # type: ignore[misc]  # mypy: lambda default
             if near is None or abs(near - t) > MATCH_S:
-                missed.append({"rule": rule, "t_s": t})
+                if not wanted.get("optional"):
+                    missed.append({"rule": rule, "t_s": t})
             else:
                 free.remove(near)
                 delays.append(near - t)
-        false += [{"rule": rule, "t_s": t} for t in free]
+        false += [{"rule": rule, "t_s": t} for t in free if not any(a <= t <= b for a, b in forgiven)]
     worst = max((abs(d), d) for d in delays)[1] if delays else None
     return {
         "reminders_true": len(delays) + len(missed),
@@ -84,7 +89,7 @@ def _wear(true: list[Event], said: list[Event]) -> dict[str, Any]:
     worn = [(a + EDGE_S, b - EDGE_S) for a, b in _spans(true, "wear", "state", "worn") if b - a > 2 * EDGE_S]
     still = [e for e in true if e.get("type") == "wear" and e.get("state") == "off_body" and not e.get("carried")]
     off = [(e["start_s"] + WEAR_GRACE_S, e["end_s"] - EDGE_S) for e in still]
-    off = [(a, b) for a, b in off if b - a > EDGE_S]
+    off = [(a, b) for a, b in off if b > a]
     said_off = _spans(said, "wear", "state", "off_body")
     said_silent = _spans(said, "wear", "state", "unknown") + said_off
     return {
@@ -117,7 +122,11 @@ def _failures(figures: Mapping[str, Any]) -> list[str]:
     return failed
 
 
-def _spans(events: list[Event], kind: str, key: str, value: str) -> list[Span]:
+def _is_reminder(event: Event, rule: str) -> bool:
+    return event.get("type") == "reminder" and event.get("rule") == rule
+
+
+def _spans(events: list[Event], kind: str, key: str, value: str | bool) -> list[Span]:
     chosen = [e for e in events if e.get("type") == kind and e.get(key) == value]
     return [(float(e["start_s"]), float(e["end_s"])) for e in chosen]
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from posturewatch_sim.activities import HEAD_NOD_DEG
 from posturewatch_sim.faults import Faults
-from posturewatch_sim.plan import Piece, Plan
+from posturewatch_sim.intervals import Event, covering
+from posturewatch_sim.plan import Plan
 from posturewatch_sim.scenarios import Scenario, Wearer
 
 LIMITS = {  # rule: (seconds, level)
@@ -29,13 +30,13 @@ OFF_BODY_BREAK_S = 300
 GAP_PAUSE_S, GAP_SEDENTARY_S = 60.0, 300.0
 OUT_DEG, IN_DEG, SHIFT_S = 10.0, 7.0, 10
 ANCHOR_S = 300.0
+CLOSE_S = 20.0  # seconds around a limit in which a reminder may come or not
+CLOSE_LOOK_BACK = 6  # events that can have happened meanwhile
 MAHT_S = ((20.0, 240.0), (40.0, 150.0), (60.0, 60.0))  # ISO 11226, trunk: holding time over inclination
 HEAD_MAHT_S = ((25.0, 480.0), (85.0, 60.0))
 NEUTRAL_TAU_S = 300.0
 BREAK_TAU_S = 89.0
 DEFAULT_HORIZON_S = 24 * 3600.0
-
-Event = dict[str, Any]
 
 
 def truth(
@@ -55,61 +56,8 @@ def truth(
     seconds = _Seconds.of(plan, end_s, silences)
     clocks = _Clocks(plan.wearer, seconds)
     clocks.run()
-    events = [*_intervals(plan, end_s, silences), *clocks.events]
+    events = [*covering(plan, end_s, silences), *clocks.events]
     return sorted(events, key=lambda e: (e.get("start_s", e.get("t_s", 0.0)), e["type"]))
-
-
-def _intervals(plan: Plan, end_s: float, silences: tuple[tuple[float, float], ...]) -> list[Event]:
-    """Wear, motion and posture, covering the recording."""
-    out: list[Event] = []
-    for kind in ("wear", "motion", "posture"):
-        rows: list[Event] = []
-        for piece in plan.until(end_s):
-            start, end = piece.start_s, min(piece.end_s, end_s)
-            if start >= end:
-                break
-            row: Event = {"type": kind, "state": _state(kind, piece, plan.wearer.placement)}
-            if kind == "wear" and piece.activity.carried:
-                row["carried"] = True
-            for state_row in _around(row, start, end, silences):
-                last = rows[-1] if rows else None
-                same = last is not None and all(last.get(k) == state_row.get(k) for k in ("state", "carried"))
-                if last is not None and same and abs(last["end_s"] - state_row["start_s"]) < 1e-6:  # noqa: PLR2004
-                    last["end_s"] = state_row["end_s"]
-                else:
-                    rows.append(state_row)
-        out += rows
-    return out
-
-
-def _around(row: Event, start: float, end: float, silences: tuple[tuple[float, float], ...]) -> list[Event]:
-    """One interval, with what was not received cut out as unknown."""
-    parts: list[Event] = []
-    at = start
-    for a, b in silences:
-        a_in, b_in = max(a, at), min(b, end)
-        if a_in >= b_in:
-            continue
-        if a_in > at:
-            parts.append({**row, "start_s": at, "end_s": a_in})
-        parts.append({"type": row["type"], "state": "unknown", "start_s": a_in, "end_s": b_in})
-        at = b_in
-    if at < end:
-        parts.append({**row, "start_s": at, "end_s": end})
-    return parts
-
-
-def _state(kind: str, piece: Piece, placement: str) -> str:
-    activity = piece.activity
-    if kind == "wear":
-        return "worn" if activity.worn else "off_body"
-    if kind == "motion":
-        return activity.motion
-    if not activity.worn or placement in ("wrist", "head") or activity.stir == "handled":
-        return "unknown" if placement != "head" or not activity.worn else "upright_unknown"
-    if placement == "thigh":
-        return "sitting" if activity.posture == "lying" else activity.posture
-    return "lying" if activity.posture == "lying" else "upright_unknown"
 
 
 @dataclass(frozen=True)
@@ -123,6 +71,7 @@ class _Seconds:
     standing: list[bool]
     lying: list[bool]  # as far as this placement can tell
     trunk_deg: list[float]
+    asleep: list[bool]
 
     @classmethod
     def of(cls, plan: Plan, end_s: float, silences: tuple[tuple[float, float], ...]) -> _Seconds:
@@ -146,6 +95,7 @@ class _Seconds:
             [p.activity.posture == "standing" for p in which],
             [p.activity.posture == "lying" and plan.part == "trunk" for p in which],
             [p.trunk_deg for p in which],
+            [p.activity.asleep for p in which],
         )
 
 
@@ -211,8 +161,8 @@ class _Clocks:
         if not (self.wearer.placement == "thigh" and rows.standing[second]):
             self.sedentary_from = float(second) if self.sedentary_from is None else self.sedentary_from
             self.sedentary_s += 1.0
-            self._due(second, "sedentary", self.sedentary_s)
-            self._due(second, "sedentary_firm", self.sedentary_s)
+            firm = self.sedentary_s % LIMITS["sedentary_firm"][0] == 0.0  # takes the place of the soft one
+            self._due(second, "sedentary_firm" if firm else "sedentary", self.sedentary_s)
         if kind is None and self.with_static:
             self._static(second)
 
@@ -262,8 +212,11 @@ class _Clocks:
         if clock_s >= limit_s and clock_s % limit_s == 0.0:
             self._remind(second + 1.0, rule, level)
 
-    def _remind(self, t_s: float, rule: str, level: str) -> None:
-        self.events.append({"type": "reminder", "rule": rule, "level": level, "t_s": t_s})
+    def _remind(self, t_s: float, rule: str, level: str, *, optional: bool = False) -> None:
+        reminder: Event = {"type": "reminder", "rule": rule, "level": level, "t_s": t_s}
+        if optional or self.rows.asleep[min(int(t_s), len(self.rows.asleep)) - 1]:
+            reminder["optional"] = True
+        self.events.append(reminder)
 
     def _silence(self, second: int) -> None:
         if self.silent_s == 0.0:
@@ -279,13 +232,26 @@ class _Clocks:
                 self._end_sedentary(self.silent_from, "censored")
         self.silent_s = 0.0
 
+    def _close_call(self, at: float, rules: tuple[str, ...], clock_s: float) -> None:
+        """A bout that ends within seconds of a limit: whether that reminder comes is not to be judged."""
+        for event in reversed(self.events[-CLOSE_LOOK_BACK:]):
+            if event.get("rule") in rules and event["t_s"] > at - CLOSE_S:
+                event["optional"] = True
+        for rule in rules:
+            limit_s, level = LIMITS[rule]
+            short_s = -clock_s % limit_s
+            if 0.0 < short_s <= CLOSE_S:
+                self._remind(at + short_s, rule, level, optional=True)
+
     def _end_static(self, at: float, why: str) -> None:
         if self.static_from is not None and at > self.static_from:
+            self._close_call(at, ("static",), self.static_s)
             self.events.append({"type": "static", "start_s": self.static_from, "end_s": at, "closed_by": why})
         self.static_from, self.static_s, self.away_from = None, 0.0, None
 
     def _end_sedentary(self, at: float, why: str) -> None:
         if self.sedentary_from is not None and at > self.sedentary_from:
+            self._close_call(at, ("sedentary", "sedentary_firm"), self.sedentary_s)
             self.events.append({"type": "sedentary", "start_s": self.sedentary_from, "end_s": at, "closed_by": why})
         self.sedentary_from, self.sedentary_s = None, 0.0
 
