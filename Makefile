@@ -35,7 +35,7 @@ test: setup
 	$(WITH_SBIN) $(BIN)/pytest
 
 bench: setup
-	@for each in benchmarks/bench_*.py; do test -e "$$each" || { echo "there are no benchmarks here"; exit 1; }; echo "== $$each"; $(BIN)/python "$$each" || exit 1; done
+	@for each in benchmarks/*.py; do test -e "$$each" || { echo "there are no benchmarks here"; exit 1; }; echo "== $$each"; $(BIN)/python "$$each" || exit 1; done
 
 lock:
 	uv pip compile --universal --python-version 3.11 --no-header --no-annotate --quiet \
