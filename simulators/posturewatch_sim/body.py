@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import replace
 
 import numpy as np
@@ -45,13 +46,10 @@ class Body:
 
     def _levels(self, pieces: list[Piece], t_s: Floats) -> tuple[Floats, Floats]:
         """Up [n, 3] and every amplitude [n, k], passing smoothly from piece to piece."""
-        starts = np.array([p.start_s for p in pieces])
-        index = np.clip(np.searchsorted(starts, t_s, side="right") - 1, 0, None)
-        first = max(int(index[0]) - 1, 0)
-        chosen = pieces[first : int(index[-1]) + 1]
-        index = index - first
-        ends = np.array([p.end_s for p in chosen])
-        starts = starts[first : first + len(chosen)]
+        first, last = (bisect_right(pieces, float(t), key=lambda p: p.start_s) for t in (t_s[0], t_s[-1]))
+        chosen = pieces[max(first - 2, 0) : last]  # and the one before, from which the body comes
+        starts, ends = np.array([(p.start_s, p.end_s) for p in chosen]).T
+        index = np.searchsorted(starts, t_s, side="right") - 1
         rows = np.array([self._row(p) for p in chosen])
         ups = np.array([(p.up_from, p.up_to) for p in chosen])
         slips = np.array([(p.slip_from_deg, p.slip_to_deg) for p in chosen])
