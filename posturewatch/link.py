@@ -11,7 +11,7 @@ import logging
 import socket
 import ssl
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiomqtt
 from aiomqtt.exceptions import MqttConnectError
@@ -171,7 +171,9 @@ async def connected(
         context=context,
     )
     client._client.connect_timeout = settings.timeout_s
-    client._disconnected.add_done_callback(_heed)
+    for future in (client._connected, client._disconnected):
+        future.add_done_callback(_heed)
+    _notice_early_close(client)
     try:
         with translated(settings):
             await client.__aenter__()
@@ -200,7 +202,8 @@ async def listens(settings: MqttSettings, timeout_s: float) -> bool:
     except OSError:  # a TimeoutError is one too
         return False
     writer.close()
-    return True
+    ours, theirs = writer.get_extra_info("sockname"), writer.get_extra_info("peername")
+    return bool(ours != theirs)  # a port that nobody listens on can, by chance, reach itself
 
 
 def _client(  # noqa: PLR0913  # one parameter per thing a connection differs in
@@ -279,6 +282,23 @@ def _cut(client: aiomqtt.Client) -> None:
     client._client._sock_close()
 
 
+class _ClosedEarly(aiomqtt.MqttError):
+    """The broker closed the connection instead of answering it."""
+
+
+def _notice_early_close(client: aiomqtt.Client) -> None:
+    """Do not wait for an answer from a closed connection, as the library would."""
+    disconnected = client._client.on_disconnect
+    assert disconnected is not None  # set by the library in its constructor
+
+    def on_disconnect(*told: Any) -> None:
+        if not client._connected.done():
+            client._connected.set_exception(_ClosedEarly())
+        disconnected(*told)
+
+    client._client.on_disconnect = on_disconnect
+
+
 def _heed(disconnected: asyncio.Future[None]) -> None:
     """A loss that nobody waits for is no news for the loop's log."""
     if not disconnected.cancelled():
@@ -297,12 +317,13 @@ def translated(settings: MqttSettings) -> Iterator[None]:
 def _translate(error: aiomqtt.MqttError, settings: MqttSettings) -> BrokerUnavailable | BrokerRefused:
     address = settings.address
     if isinstance(error, MqttConnectError):
-        code = _number(error.rc)
-        if code in REFUSALS:
-            return BrokerRefused(f"broker {address} refuses us: {REFUSALS[code]}")
-        return BrokerUnavailable(f"broker {address} is not ready: {error}")
+        return _translate_connack(error, address)
     if isinstance(error.__context__, OSError) and not isinstance(error.__context__, TimeoutError):
         return _translate_network(error.__context__, address)
+    if isinstance(error, _ClosedEarly):
+        return BrokerUnavailable(
+            f"broker {address} closed the connection without a word: check username, password and port"
+        )
     if TAKEN_OVER in (_number(getattr(e, "rc", None)) for e in (error, error.__cause__)):
         return TakenOver(f"broker {address}: another client took over our client id")
     if isinstance(error, aiomqtt.MqttCodeError) or error.__cause__ is not None:
@@ -311,6 +332,13 @@ def _translate(error: aiomqtt.MqttError, settings: MqttSettings) -> BrokerUnavai
         f"broker {address} does not answer within {settings.timeout_s:g} s; is it an MQTT broker, "
         "and are username and password right?"
     )
+
+
+def _translate_connack(error: MqttConnectError, address: str) -> BrokerUnavailable | BrokerRefused:
+    code = _number(error.rc)
+    if code in REFUSALS:
+        return BrokerRefused(f"broker {address} refuses us: {REFUSALS[code]}")
+    return BrokerUnavailable(f"broker {address} is not ready: {error}")
 
 
 def _translate_network(error: OSError, address: str) -> BrokerUnavailable | BrokerRefused:
