@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from posturewatch.core.body import Body
+from posturewatch.core.pipeline import shift_times
 from posturewatch.core.reminding import command, initial, limits_in_force, step
 from posturewatch.core.settings import Limits, Reminding, Settings
 from posturewatch.rules import discover
@@ -710,6 +711,17 @@ def test_clock_set_back_keeps_the_length_of_a_snooze():
     wearer.sit(10 * MIN - 5)
     assert wearer.state.phase is P.SNOOZED
     assert wearer.sit(10).state.phase is P.DUE
+
+
+def test_state_moved_with_the_rest_of_the_wearer_keeps_intervals_and_budgets():
+    wearer = break_due(escalate_s=1e6)
+    asked_ns = wearer.state.break_prompts_ns[-1]
+    shift_times(wearer.state, -3600)
+    wearer.body.now_ns -= 3600 * NS_PER_S
+    wearer.sit(1)
+    assert wearer.state.break_prompts_ns[-1] == asked_ns - 3600 * NS_PER_S
+    assert wearer.state.asked_ns["sedentary_firm"] == asked_ns - 3600 * NS_PER_S
+    assert wearer.state.due_ns["sedentary_firm"] == asked_ns - 3600 * NS_PER_S
 
 
 def test_ticks_ahead_of_the_seconds_do_not_stretch_or_shrink_a_snooze():
