@@ -118,7 +118,7 @@ class Sensor(Section):
     source: Literal["mqtt", "simulated"] = Field(
         default="mqtt", description="mqtt: a gateway sends samples to <base_topic>/sensor/<id>/samples"
     )
-    scenario: str = Field(default="office_day", pattern=r"^[a-z0-9_]{1,64}$", description="simulated: which script")
+    scenario: str = Field(default="office-day", pattern=r"^[a-z0-9_-]{1,64}$", description="simulated: which script")
     seed: int = Field(default=1, ge=0, le=2**63 - 1, description="simulated: same seed, same samples")
     device: str | None = Field(
         default=None, pattern=r"^[a-z0-9_]{1,64}$", description="simulated: which device", examples=["polar_h10"]

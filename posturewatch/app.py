@@ -1,0 +1,418 @@
+"""The orchestrator: builds the parts from the configuration, nests their scopes, starts and ends their tasks in order.
+
+    lock ─ broker ─ sink ─ control socket ─ [ sources, one watch per wearer, ticks, saver, signals ]
+
+What is outside opens first and closes last: when the watches have stopped, the state is saved, the last messages go
+out, the last of all is `offline`.  A stop is not the end of a bout: it is a gap, like any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import threading
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from posturewatch import __version__, messages
+from posturewatch.broker import DEFAULT_PORT, BrokerDied, embedded_broker
+from posturewatch.config import load
+from posturewatch.control import listening, socket_path
+from posturewatch.errors import ConfigError, SnapshotError
+from posturewatch.messages import Topics
+from posturewatch.mqtt_settings import MQTT_5
+from posturewatch.sinks import SinkContext, discover
+from posturewatch.sinks.outbox import Outbox
+from posturewatch.sources import PacketQueue
+from posturewatch.store import SnapshotStore, lock_folder
+from posturewatch.systemd import ServiceNotice
+from posturewatch.types import NS_PER_S
+from posturewatch.watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+    from pathlib import Path
+
+    from posturewatch.broker import EmbeddedBroker
+    from posturewatch.clock import Clock
+    from posturewatch.config import LoadedConfig, Sensor, Wearer
+    from posturewatch.mqtt_settings import MqttSettings
+    from posturewatch.sources import Source
+    from posturewatch.types import Incoming, Message
+
+log = logging.getLogger(__name__)
+
+DRAIN_S = 1.0  # what was not sent by then is not worth waiting for
+CANCEL_S = 2.0  # the sink's own goodbye is shorter
+READY_S = 10.0  # a service is ready without its broker, too
+ALIVE_S = 1.0
+INSIST_S = 0.1
+TABLES_NS = 86_400 * NS_PER_S  # local time tables are renewed daily
+INTERRUPTED = 130
+BREATH = 20  # so many wearers' ticks at once, then others may work
+
+
+class Stop(Exception):  # not an error: the way to end a task group
+    """Somebody wants us to end."""
+
+
+class Restart(Exception):  # not an error: the way to end a task group
+    """The configuration changed so much that all parts are built anew."""
+
+
+@dataclass(slots=True)
+class Signals:
+    """What the outside wants: the first SIGINT or SIGTERM stops politely, the next one at once; SIGHUP reloads."""
+
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    reload: asyncio.Event = field(default_factory=asyncio.Event)
+    received: int = 0  # the signal that stopped us
+
+    @contextlib.contextmanager
+    def heard(self) -> Iterator[None]:
+        """Listen to the signals for the length of the block."""
+        loop, root = asyncio.get_running_loop(), asyncio.current_task()
+        assert root is not None  # we are called in it
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._hear, number, root)
+        loop.add_signal_handler(signal.SIGHUP, self.reload.set)
+        try:
+            yield
+        finally:
+            loop.remove_signal_handler(signal.SIGHUP)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+                signal.signal(number, signal.SIG_IGN)  # we are leaving already
+
+    def _hear(self, number: int, root: asyncio.Task[Any]) -> None:
+        if self.stop.is_set():
+            self._insist(root)
+        self.received = self.received or number
+        self.stop.set()
+
+    def _insist(self, root: asyncio.Task[Any]) -> None:
+        """Cancel everything, and again whatever still waits after that."""
+        for task in asyncio.all_tasks():
+            task.cancel()
+        if not root.done():
+            asyncio.get_running_loop().call_later(INSIST_S, self._insist, root)
+
+
+def until_stopped(body: Callable[[Signals], Coroutine[Any, Any, None]]) -> int:
+    """Run `body` with signals heard; the exit code: 0, or 130 if somebody interrupted."""
+
+    async def heard() -> int:
+        signals = Signals()
+        with signals.heard():
+            await body(signals)
+        return signals.received
+
+    try:
+        received = asyncio.run(heard())
+    except asyncio.CancelledError:  # a second signal
+        return INTERRUPTED
+    return INTERRUPTED if received == signal.SIGINT else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """All that the app takes from outside."""
+
+    loaded: LoadedConfig
+    clock: Clock
+    signals: Signals
+    environ: Mapping[str, str] = field(default_factory=dict)
+    speed: float = 1.0  # of the clock
+    port: int | None = DEFAULT_PORT  # of the embedded broker; None: any
+    on_broker: Callable[[EmbeddedBroker], None] | None = None
+    on_published: Callable[[Message], None] | None = None
+    on_watches: Callable[[list[Watch]], None] | None = None
+    withdraw: bool = False  # let the broker forget us at the end
+    has_control: bool = True
+
+
+async def run(given: Given) -> None:
+    """Watch over the wearers until stopped.  Raises what ended it otherwise, as a `PosturewatchError` or a bug."""
+    while True:
+        folder = given.loaded.state_folder()
+        with lock_folder(folder):
+            async with _broker(given, folder) as (mqtt, embedded):
+                app = App(given, mqtt, embedded)
+                await app.serve()
+        if app.successor is None:
+            return
+        given = app.successor
+
+
+@contextlib.asynccontextmanager
+async def _broker(given: Given, folder: Path) -> AsyncIterator[tuple[MqttSettings, EmbeddedBroker | None]]:
+    """The broker of the configuration, or one of our own."""
+    mqtt = given.loaded.to_mqtt()
+    own = given.loaded.config.broker
+    if not own.is_embedded:
+        yield mqtt, None
+        return
+    async with embedded_broker(folder, port=own.port or given.port) as broker:
+        port = broker.port if mqtt.protocol == MQTT_5 else broker.port_311
+        if given.on_broker is not None:
+            given.on_broker(broker)
+        log.info("embedded broker: 127.0.0.1:%d (MQTT 5), :%d (3.1.1)", broker.port, broker.port_311)
+        names = {"port": port, "protocol": mqtt.protocol, "client_id": mqtt.client_id, "base_topic": mqtt.base_topic}
+        yield broker.settings(**names), broker
+
+
+class App:
+    """The parts of one configuration, while it is in force."""
+
+    def __init__(self, given: Given, mqtt: MqttSettings, embedded: EmbeddedBroker | None) -> None:
+        """Build everything; nothing runs yet."""
+        self._given = given
+        self._clock = given.clock
+        self._mqtt = mqtt
+        self._embedded = embedded
+        self._loaded = given.loaded
+        self._topics = Topics(mqtt.base_topic)
+        self._outbox = Outbox(self._clock.now_ns)
+        self._store = SnapshotStore(given.loaded.state_folder())
+        self._saving = threading.Lock()
+        self._notice = ServiceNotice(given.environ)
+        self._started_ns = self._tables_ns = self._clock.now_ns()
+        self._ready = asyncio.Event()  # the broker was told that we are there
+        self.watches = [self._watch(wearer) for wearer in self._loaded.config.wearer]
+        self._queues = [PacketQueue(watch.wearer, self._clock.now_ns) for watch in self.watches]
+        self._sources = dict(self._build_sources())
+        context = SinkContext(
+            self._outbox,
+            self._clock.now_ns,
+            mqtt=mqtt,
+            announce=self._announce,
+            on_published=self._published,
+            clock_speed=given.speed,
+        )
+        self._sink: Any = discover()["mqtt"].build(context)
+        self.successor: Given | None = None
+
+    # ------------------------------------------------------------ building
+
+    def _watch(self, wearer: Wearer) -> Watch:
+        settings = self._loaded.to_core(wearer, self._started_ns)
+        simulated = any(sensor.source == "simulated" for sensor in wearer.sensor)
+        snapshot = self._store.load(wearer.id, self._started_ns)
+        saved = None if snapshot is None else snapshot.state
+        try:
+            return Watch(settings, self._topics, self._outbox, simulated=simulated, saved=saved)
+        except SnapshotError as error:
+            self._store.reject(wearer.id, str(error))
+            return Watch(settings, self._topics, self._outbox, simulated=simulated)
+
+    def _build_sources(self) -> Iterator[tuple[str, Source]]:
+        """One source for all sensors at the broker, one for each simulated one; each puts into its wearer's queue."""
+        puts: dict[str, Callable[[Any], None]] = {}
+        for wearer, queue in zip(self._loaded.config.wearer, self._queues, strict=True):
+            for sensor in wearer.sensor:
+                if sensor.source == "simulated":
+                    yield f"simulated {sensor.id}", _simulated(sensor, queue.put, self._clock, self._given.speed)
+                else:
+                    puts[sensor.id] = queue.put
+        if puts:
+            from posturewatch.sources.mqtt import MqttSource  # noqa: PLC0415  not everybody has such sensors
+
+            def put(item: Any) -> None:
+                puts[item.sensor](item)
+
+            yield "samples", MqttSource(self._mqtt, puts, put, self._clock.now_ns)
+
+    # ------------------------------------------------------------ running
+
+    async def serve(self) -> None:
+        """Run until stopped; whatever ends it, the state is saved and the last messages get their chance."""
+        answers = {"status": self._status, "why": self._why}
+        door = socket_path(self._store.folder, self._given.environ)
+        if self._given.on_watches is not None:
+            self._given.on_watches(self.watches)
+        async with asyncio.TaskGroup() as outer, contextlib.AsyncExitStack() as scopes:
+            sink = outer.create_task(self._sink.run(), name="mqtt sink")
+            if self._given.has_control:
+                await scopes.enter_async_context(listening(door, answers))
+            try:
+                async with asyncio.TaskGroup() as inner:
+                    self._start(inner)
+            except* (Stop, Restart):
+                pass  # the way to end a task group
+            finally:
+                await self._finish(sink)
+
+    def _start(self, group: asyncio.TaskGroup) -> None:
+        group.create_task(self._until_stopped(), name="stop")
+        group.create_task(self._reload_on_request(), name="reload")
+        for watch, queue in zip(self.watches, self._queues, strict=True):
+            group.create_task(_follow(watch, queue), name=f"watch[{watch.wearer}]")
+        for name, source in self._sources.items():
+            group.create_task(source.run(), name=name)
+        group.create_task(self._tick(), name="ticks")
+        group.create_task(self._save_now_and_then(), name="saver")
+        group.create_task(self._tell_service_manager(), name="service notice")
+        if self._embedded is not None:
+            group.create_task(self._until_broker_dies(self._embedded.pid), name="broker")
+
+    async def _finish(self, sink: asyncio.Task[None]) -> None:
+        """Save, say what is left to say, and hang up; bounded, since nobody waits for us."""
+        self._notice.tell("STOPPING=1")
+        try:
+            await asyncio.to_thread(self._save)
+        finally:
+            if self._given.withdraw:
+                for watch in self.watches:
+                    watch.withdraw()
+            self._outbox.close()
+            _, pending = await asyncio.wait([sink], timeout=DRAIN_S)
+            if pending:
+                sink.cancel()
+                await asyncio.wait([sink], timeout=CANCEL_S)
+
+    # ------------------------------------------------------------ tasks
+
+    async def _until_stopped(self) -> None:
+        await self._given.signals.stop.wait()
+        raise Stop
+
+    async def _reload_on_request(self) -> None:
+        reload = self._given.signals.reload
+        while True:
+            await reload.wait()
+            reload.clear()
+            self._reload()
+
+    async def _tick(self) -> None:
+        """Time passes for everybody, once a second."""
+        while True:
+            await self._clock.sleep(1.0)
+            step = self._clock.check()
+            if step is not None:
+                log.warning("the time jumped by %.1f s (%s)", step.by_s, step.reason)
+            now_ns = self._clock.now_ns()
+            if step is not None or now_ns - self._tables_ns > TABLES_NS:
+                self._renew_settings(self._loaded)
+            for at, watch in enumerate(self.watches, 1):
+                watch.tick(now_ns)
+                if not at % BREATH:
+                    await asyncio.sleep(0)
+
+    async def _save_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(self._loaded.config.storage.snapshot_s)
+            await asyncio.to_thread(self._save)
+
+    async def _tell_service_manager(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(READY_S):
+                await self._ready.wait()
+        self._notice.tell("READY=1")
+        every_s = self._notice.watchdog_s
+        while True:
+            connected = "connected" if self._sink.up else "no broker"
+            self._notice.tell(f"STATUS={connected}, wearers: {len(self.watches)}", "WATCHDOG=1")
+            await asyncio.sleep(30.0 if every_s is None else every_s / 3)
+
+    async def _until_broker_dies(self, pid: int) -> None:
+        while True:
+            await asyncio.sleep(ALIVE_S)
+            try:
+                os.kill(pid, 0)
+            except ProcessLookupError:
+                raise BrokerDied("the embedded broker ended by itself: start again, or use one of your own") from None
+
+    # ------------------------------------------------------------ parts of tasks
+
+    def _save(self) -> None:
+        """In a thread: one snapshot for each wearer of whom there is news."""
+        with self._saving:
+            for watch in self.watches:
+                if watch.is_changed:
+                    self._store.save(watch.wearer, watch.dump(), self._clock.now_ns())
+
+    def _announce(self) -> list[Message]:
+        """All that a broker should keep, for one that is new or forgot."""
+        now_ns = self._clock.now_ns()
+        info = messages.bridge_info(
+            self._topics,
+            version=__version__,
+            instance=self._mqtt.client_id,
+            started_ns=self._started_ns,
+            source=" ".join(sorted({s.source for w in self._loaded.config.wearer for s in w.sensor})),
+            simulated=any(watch.simulated for watch in self.watches),
+        )
+        return [info, *(message for watch in self.watches for message in watch.announce(now_ns))]
+
+    def _published(self, message: Message) -> None:
+        self._ready.set()
+        if self._given.on_published is not None:
+            self._given.on_published(message)
+
+    def _reload(self) -> None:
+        """Read the configuration again; one that is wrong changes nothing."""
+        try:
+            new = load(self._loaded.path, self._given.environ)
+            new.to_mqtt()
+            if not new.config.wearer:
+                raise ConfigError(f"{new.path}: no wearer is left")
+            for wearer in new.config.wearer:
+                new.to_core(wearer, self._started_ns)
+        except ConfigError as error:
+            for line in str(error).splitlines():
+                log.error("%s; the configuration stays as it was", line)
+            return
+        if _parts(new) != _parts(self._loaded):
+            log.info("configuration changed: all parts start anew")
+            self.successor = replace(self._given, loaded=new)
+            raise Restart
+        self._renew_settings(new)
+        logging.getLogger().setLevel(new.config.log.level.upper())
+        log.info("configuration read again")
+
+    def _renew_settings(self, loaded: LoadedConfig) -> None:
+        """The same wearers and sensors with other settings, or with newer tables of local time."""
+        self._tables_ns = self._clock.now_ns()
+        for wearer, watch in zip(loaded.config.wearer, self.watches, strict=True):
+            watch.change(loaded.to_core(wearer, self._tables_ns))
+        self._loaded = loaded
+
+    def _status(self) -> dict[str, Any]:
+        now_ns = self._clock.now_ns()
+        counts = self._outbox.counts
+        broker = {"address": self._mqtt.address, "connected": self._sink.up, "waiting": len(self._outbox)}
+        lost = {"dropped": counts.dropped, "expired": counts.expired, "refused": self._sink.refused}
+        return {
+            "version": __version__,
+            "process": os.getpid(),
+            "started": messages.iso(self._started_ns),
+            "time": messages.iso(now_ns),
+            "broker": {**broker, "published": counts.published, **lost},
+            "samples_dropped": sum(queue.dropped for queue in self._queues),
+            "wearers": [watch.status(now_ns) for watch in self.watches],
+        }
+
+    def _why(self) -> dict[str, Any]:
+        return {"wearers": [watch.why() for watch in self.watches]}
+
+
+async def _follow(watch: Watch, queue: PacketQueue) -> None:
+    """Samples in, messages out, until cancelled."""
+    async for item in queue:
+        watch.take(item)
+
+
+def _simulated(sensor: Sensor, put: Callable[[Incoming], None], clock: Clock, speed: float) -> Source:
+    from posturewatch.sources.simulated import SimulatedSensor, SimulatedSource  # noqa: PLC0415  only for who wants it
+
+    about = SimulatedSensor(sensor.id, sensor.scenario, sensor.seed, sensor.placement, sensor.device)
+    return SimulatedSource(about, put, clock, speed)
+
+
+def _parts(loaded: LoadedConfig) -> tuple[object, ...]:
+    """What cannot change while the parts run."""
+    config = loaded.config
+    return config.broker, config.storage, [(wearer.id, wearer.sensor) for wearer in config.wearer]

@@ -1,0 +1,148 @@
+"""The demonstration: a simulated wearer, a broker of our own, real limits on a faster clock, nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from posturewatch.app import Given, run
+from posturewatch.clock import ScaledClock, read_wall_ns
+from posturewatch.config import Broker, Config, LoadedConfig, Sensor, Storage, Wearer
+from posturewatch.errors import PosturewatchError
+from posturewatch.sinks.jsonl import payload_of
+from posturewatch.sources.simulated import SimulatedSensor, find_scenario
+from posturewatch.types import NS_PER_S, Placement
+
+if TYPE_CHECKING:
+    from posturewatch.app import Signals
+    from posturewatch.broker import EmbeddedBroker
+    from posturewatch.types import Message
+    from posturewatch.watch import Watch
+
+WEARER = "demo"
+CYCLE_MIN = 42.0  # of the wearer's time: the scenario `demo-cycle` needs 35
+CLEARED = ("ok", "building")
+
+
+class CycleMissing(PosturewatchError):
+    """`--once` and no full cycle came."""
+
+    exit_code = 1
+
+
+class View(Protocol):
+    """What shows the demonstration to somebody."""
+
+    def show_broker(self, broker: EmbeddedBroker) -> None:
+        """Where to look further."""
+
+    def show_watch(self, watch: Watch, clock: ScaledClock) -> None:
+        """Whose state to show."""
+
+    def show_message(self, message: Message) -> None:
+        """One message went out."""
+
+    async def run(self) -> None:
+        """Show until closed, and then what is still to be shown; a screen is left as it was found."""
+
+    def close(self) -> None:
+        """Nothing more will come."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """What the command line says."""
+
+    scenario: str = "demo-cycle"
+    seed: int = 1
+    speed: float = 60.0
+    port: int | None = None
+    once: bool = False
+
+
+class Cycle:
+    """Follows the messages through one cycle: asked, got up, credited, cleared."""
+
+    def __init__(self) -> None:
+        """Nothing was asked yet."""
+        self.done = asyncio.Event()
+        self.stage = "no reminder became due"
+        self._asked = self._credited = False
+
+    def note(self, message: Message) -> None:
+        """One message that went out."""
+        payload = payload_of(message)
+        if not isinstance(payload, dict):
+            return
+        if message.topic.endswith("/reminder") and payload["level"] == "break":
+            self._asked, self.stage = True, "the wearer did not get up"
+        elif self._asked and payload.get("event_type") in ("break_completed", "self_initiated"):
+            self._credited, self.stage = True, "the reminder did not clear"
+        elif self._credited and message.topic.endswith("/state") and payload["reminder"] in CLEARED:
+            self.done.set()
+
+
+async def show(options: DemoOptions, view: View, signals: Signals) -> None:
+    """Run the demonstration until stopped, or for one cycle; `CycleMissing` if that did not come."""
+    folder = Path(tempfile.mkdtemp(prefix="posturewatch-demo-"))
+    try:
+        loaded = configuration(options, folder)
+        clock = ScaledClock(options.speed, read_wall_ns() // NS_PER_S * NS_PER_S)
+        cycle = Cycle()
+
+        def published(message: Message) -> None:
+            view.show_message(message)
+            cycle.note(message)
+
+        given = Given(
+            loaded,
+            clock,
+            signals,
+            speed=options.speed,
+            port=options.port,
+            on_broker=view.show_broker,
+            on_published=published,
+            on_watches=lambda watches: view.show_watch(watches[0], clock),
+            withdraw=True,
+            has_control=False,
+        )
+        await _show(given, view, cycle if options.once else None)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _show(given: Given, view: View, cycle: Cycle | None) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(view.run(), name="view")
+        ending = group.create_task(_end_after(cycle, given), name="one cycle") if cycle is not None else None
+        try:
+            await run(given)
+        finally:
+            view.close()
+            if ending is not None:
+                ending.cancel()
+    if cycle is not None and not cycle.done.is_set() and not given.signals.received:
+        raise CycleMissing(f"no full cycle within {CYCLE_MIN:g} minutes of the wearer's time: {cycle.stage}")
+
+
+async def _end_after(cycle: Cycle, given: Given) -> None:
+    """Stop everything once the cycle is complete, or when it cannot come any more."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(CYCLE_MIN * 60.0 / given.speed):
+            await cycle.done.wait()
+    given.signals.stop.set()
+
+
+def configuration(options: DemoOptions, folder: Path) -> LoadedConfig:
+    """The same configuration a person would write, with a simulated sensor on one's own broker."""
+    scenario = find_scenario(SimulatedSensor(WEARER, options.scenario, options.seed))
+    placement = Placement(scenario.wearers[0].placement)
+    sensor = Sensor(id=WEARER, placement=placement, source="simulated", scenario=scenario.name, seed=options.seed)
+    wearer = Wearer(id=WEARER, sensor=(sensor,))
+    config = Config(broker=Broker(port=options.port), storage=Storage(folder=folder), wearer=(wearer,))
+    return LoadedConfig(config)

@@ -1,0 +1,154 @@
+"""One wearer, live: what comes goes through the pipeline, what follows goes to the outbox."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from posturewatch import messages
+from posturewatch.core import pipeline
+from posturewatch.core.snapshot import dump_state, load_state
+from posturewatch.errors import SnapshotError
+from posturewatch.messages import for_event, prompt_key, wearer_state
+from posturewatch.pacing import ShiftRate, StateThrottle
+from posturewatch.types import NS_PER_S, Link, Tick, Withdrawn
+
+if TYPE_CHECKING:
+    from posturewatch.core.pipeline import State
+    from posturewatch.core.settings import Settings
+    from posturewatch.messages import Topics
+    from posturewatch.sinks.outbox import Outbox
+    from posturewatch.types import Event, Incoming, Message
+
+FLOWING_NS = 5 * NS_PER_S // 2  # samples that close a second this often need no ticks
+
+
+class Watch:
+    """Holds the state of one wearer; nothing here waits."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        topics: Topics,
+        outbox: Outbox,
+        *,
+        simulated: bool,
+        saved: dict[str, Any] | None = None,
+    ) -> None:
+        """Goes on from `saved`, which `dump` made; `SnapshotError` if it does not fit this program."""
+        self.settings = settings
+        self.simulated = simulated
+        self.state, self.is_changed = _restore(saved, settings), False
+        self._topics = topics
+        self._outbox = outbox
+        self._throttle = StateThrottle()
+        self._rate = ShiftRate()
+        self._shifts_per_h: float | None = None
+        self._seen_ns = -1
+        self._online: bool | None = None
+
+    @property
+    def wearer(self) -> str:
+        """The wearer's id."""
+        return self.settings.wearer
+
+    @property
+    def online(self) -> bool:
+        """Whether data of this wearer is flowing; a short gap counts as flowing."""
+        return self.state.body.link is not Link.LOST
+
+    def take(self, incoming: Incoming) -> None:
+        """One thing that came."""
+        self.state, events = pipeline.advance(self.state, incoming, self.settings)
+        self.is_changed = True
+        for event in events:
+            self._tell(event)
+        now_ns = self.state.body.now_ns
+        if events or now_ns != self._seen_ns:
+            self._seen_ns = now_ns
+            self._tell_state(now_ns)
+
+    def tick(self, now_ns: int) -> None:
+        """Let time pass, unless the samples do."""
+        behind_ns = now_ns - self.state.body.now_ns
+        if len(self.settings.sensors) > 1 or not 0 <= behind_ns < FLOWING_NS:
+            self.take(Tick(now_ns))
+
+    def change(self, settings: Settings) -> None:
+        """Go on with other settings, from the next second; the sensors stay the same ones."""
+        self.settings = settings
+
+    def announce(self, now_ns: int) -> list[Message]:
+        """All that a broker should keep of this wearer."""
+        return [messages.availability(self._topics, self.wearer, self.online), self._state_message(now_ns)]
+
+    def withdraw(self) -> None:
+        """Let the broker forget this wearer."""
+        self._outbox.put_all(messages.withdrawals(self._topics, self.wearer))
+
+    def dump(self) -> dict[str, Any]:
+        """What the snapshot holds.  `state` is never changed in place, so any thread may do this."""
+        self.is_changed = False
+        return {"sensors": _name_sensors(self.settings), "core": dump_state(self.state)}
+
+    def status(self, now_ns: int) -> dict[str, Any]:
+        """What a person may want to see now: the published state, and the last decision."""
+        content: dict[str, Any] = json.loads(self._state_message(now_ns).payload)
+        return {"wearer": self.wearer, "online": self.online, **content}
+
+    def why(self) -> dict[str, Any]:
+        """The last decision, to speak or to be silent, with its moment."""
+        reminder = self.state.reminding
+        return {
+            "wearer": self.wearer,
+            "reminder": reminder.phase,
+            "decision": reminder.decision or "nothing was due so far",
+            "time": messages.iso_or_none(reminder.decision_ns),
+            "load_pct": messages.percent(reminder.load_frac),
+            "hold_reason": reminder.hold_reason,
+            "next_break": messages.iso_or_none(reminder.next_break_ns),
+        }
+
+    def _tell(self, event: Event) -> None:
+        if isinstance(event, Withdrawn):
+            self._outbox.discard(prompt_key(self.wearer))
+        else:
+            self._outbox.put_all(for_event(self._topics, self.wearer, event, simulated=self.simulated))
+
+    def _tell_state(self, now_ns: int) -> None:
+        body = self.state.body
+        self._shifts_per_h = self._rate.update(body)
+        if self.online is not self._online:
+            self._online = self.online
+            self._outbox.put(messages.availability(self._topics, self.wearer, self.online))
+        if self._throttle.due(body, self.state.reminding, now_ns):
+            self._outbox.put(self._state_message(now_ns))
+
+    def _state_message(self, now_ns: int) -> Message:
+        return wearer_state(
+            self._topics,
+            self.wearer,
+            self.state.body,
+            self.state.reminding,
+            simulated=self.simulated,
+            now_ns=now_ns,
+            shifts_per_h=self._shifts_per_h,
+        )
+
+
+def _name_sensors(settings: Settings) -> list[list[str]]:
+    return [[sensor.id, str(sensor.placement)] for sensor in settings.sensors]
+
+
+def _restore(saved: dict[str, Any] | None, settings: Settings) -> State:
+    """The saved state; with other sensors than before only the reminders go on."""
+    fresh = pipeline.initial(settings)
+    if saved is None:
+        return fresh
+    state = load_state(saved.get("core"))
+    if not isinstance(state, pipeline.State):
+        raise SnapshotError("the snapshot holds no state of a wearer")
+    if saved.get("sensors") != _name_sensors(settings) or len(state.sensors) != len(settings.sensors):
+        return replace(fresh, reminding=state.reminding)
+    return state
