@@ -5,6 +5,7 @@ Detection writes it, one frame at a time; rules, the reminder machine and the me
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from posturewatch.types import BoutPhase, BreakKind, Link, Motion, Posture, Wear
@@ -27,7 +28,7 @@ class Body:
     bout: BoutPhase = BoutPhase.NONE
     static_s: float = 0.0
     static_since_ns: int = 0  # 0: no static bout
-    inclination_deg: float | None = None  # null without calibration, or where the placement forbids it
+    cos_inclination: float | None = None  # None without calibration, or where the placement forbids it
     drift_deg: float = 0.0
     fidgets: int = 0
     shifts: int = 0  # since the state began, for shifts per hour
@@ -54,3 +55,11 @@ class Body:
     mounted: bool = False  # wear went from off_body to worn
     removed: bool = False  # wear became off_body
     resumed_after_gap: bool = False  # a gap longer than 60 s ended
+
+    @property
+    def inclination_deg(self) -> float | None:
+        """Inclination from upright; worked out when asked, since few seconds are."""
+        cos = self.cos_inclination
+        if cos is None or not math.isfinite(cos):
+            return None
+        return math.degrees(math.acos(min(max(cos, -1.0), 1.0)))

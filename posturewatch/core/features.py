@@ -38,7 +38,6 @@ class Row(NamedTuple):
     """One second, as plain numbers, for the scalar stage."""
 
     epoch: int
-    n: int
     x_g: float  # mean specific force
     y_g: float
     z_g: float
@@ -47,7 +46,6 @@ class Row(NamedTuple):
     up_y: float
     up_z: float
     sd_mg: float  # of |a|, two seconds
-    axis_sd_mg: float  # sum of the SDs of the axes, this second
     gait: float  # 0..1; 0 where there is none, -1 where it cannot be known
     band: Band | None  # at the last second of a minute
 
@@ -98,9 +96,6 @@ def rows_of(state: FeatureState, frames: Frames) -> list[Row]:
     norm_g = np.sqrt(mean_g[:, 0] ** 2 + mean_g[:, 1] ** 2 + mean_g[:, 2] ** 2)
     up = mean_g / np.where(norm_g > 1e-6, norm_g, np.inf)[:, None]
     sd_mg = _spread_mg(state, frames, epoch[kept - 1] if kept else None)
-    axis_mean = axis_sum / n[:, None]
-    axis_sd = np.sqrt(np.maximum(frames.sumsq / n[:, None] - axis_mean**2, 0.0))
-    axis_sd_mg = (axis_sd[:, 0] + axis_sd[:, 1] + axis_sd[:, 2]) / UNITS_PER_MG
     gait = _gait(epoch, block_n, block_mean, kept, sd_mg)
 
     bands: list[Band | None] = [None] * k
@@ -110,8 +105,8 @@ def rows_of(state: FeatureState, frames: Frames) -> list[Row]:
     state.epoch, state.block_n, state.block_mean = epoch[-KEEP_S:], block_n[-KEEP_S:], block_mean[-KEEP_S:]
     state.n, state.norm_sum, state.norm_sumsq = int(n[-1]), int(frames.norm_sum[-1]), int(frames.norm_sumsq[-1])
     columns = (
-        frames.epoch, n, mean_g[:, 0], mean_g[:, 1], mean_g[:, 2], norm_g,
-        up[:, 0], up[:, 1], up[:, 2], sd_mg, axis_sd_mg, gait,
+        frames.epoch, mean_g[:, 0], mean_g[:, 1], mean_g[:, 2], norm_g,
+        up[:, 0], up[:, 1], up[:, 2], sd_mg, gait,
     )  # fmt: skip
     return list(map(Row, *(c.tolist() for c in columns), bands))
 

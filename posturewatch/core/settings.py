@@ -161,7 +161,7 @@ class Params:
     loads: loads.LoadParams
     static_bouts: bool
     seat: bool
-    calibrated: bool
+    dosed: bool  # the hold dose can be counted
 
 
 def _work_out(settings: Settings) -> Params:
@@ -181,12 +181,13 @@ def _work_out(settings: Settings) -> Params:
     )
     # the loads follow the sensor that shows an inclination, if there is one
     inclined = next((s for s in settings.sensors if s.placement in posture.INCLINED), None)
+    load = loads.build_params(inclined.placement if inclined else Placement.UNKNOWN, detection)
     return Params(
         sensors,
         bouts.params_of(detection),
         breaks.params_of(detection),
-        loads.build_params(inclined.placement if inclined else Placement.UNKNOWN, detection),
+        load,
         any(s.static_bouts for s in sensors),
         any(s.seat for s in sensors),
-        any(s.inclined for s in sensors),
+        load.line is not None and any(s.inclined for s in sensors),
     )

@@ -22,7 +22,7 @@ each_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 
 def body_with(value: float) -> Body:
     return Body(
-        static_s=value, sedentary_s=value, hold_dose_frac=value, inclination_deg=value, static_since_ns=5,
+        static_s=value, sedentary_s=value, hold_dose_frac=value, cos_inclination=value, static_since_ns=5,
         sedentary_since_ns=7,
     )  # fmt: skip
 

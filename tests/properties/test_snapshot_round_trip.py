@@ -33,7 +33,7 @@ ARRAY = st.one_of(
 ENUM = st.sampled_from([*Link, *Wear, *Posture])
 RECORD = st.one_of(
     st.builds(
-        Body, now_ns=st.integers(), link=st.sampled_from(Link), static_s=FLOAT, inclination_deg=st.none() | FLOAT
+        Body, now_ns=st.integers(), link=st.sampled_from(Link), static_s=FLOAT, cos_inclination=st.none() | FLOAT
     ),
     st.builds(Calibration, st.tuples(FLOAT, FLOAT, FLOAT), st.none()),
     st.builds(SensorTraits, st.none() | st.integers(), st.none() | FLOAT),

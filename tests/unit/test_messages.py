@@ -126,7 +126,7 @@ def test_the_state_speaks_in_the_words_and_units_of_the_contract() -> None:
         wear=Wear.WORN,
         motion=Motion.STILL,
         posture=Posture.UPRIGHT_UNKNOWN,
-        inclination_deg=12.345,
+        cos_inclination=math.cos(math.radians(12.345)),
         static_s=1260.7,
         hold_dose_frac=0.42,
         last_break_ns=NOW_NS - 10**12,
@@ -155,7 +155,7 @@ def test_the_state_speaks_in_the_words_and_units_of_the_contract() -> None:
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_numbers_that_are_none_never_get_out(bad: float) -> None:
-    body = Body(inclination_deg=bad, static_s=bad, sedentary_s=bad, hold_dose_frac=bad, break_progress_frac=bad)
+    body = Body(cos_inclination=bad, static_s=bad, sedentary_s=bad, hold_dose_frac=bad, break_progress_frac=bad)
     payload = state_of(body, reminder(load_frac=bad), shifts_per_h=bad)
     for key in ("inclination_deg", "static_s", "sedentary_s", "hold_dose_pct", "load_pct", "shifts_per_h"):
         assert payload[key] is None

@@ -23,7 +23,7 @@ from posturewatch.core.reminding.turn import (
     report_dues,
     to_ns,
 )
-from posturewatch.types import BoutPhase, Happened, Level, Link, Posture, ReminderPhase, Wear
+from posturewatch.types import BoutPhase, BreakKind, Happened, Level, Link, Motion, Posture, ReminderPhase, Wear
 
 if TYPE_CHECKING:
     from posturewatch.core.body import Body
@@ -64,10 +64,12 @@ def step(state: ReminderState, body: Body, settings: Settings, events: list[Even
                 marks += 6 if load_frac >= 1.0 else 3
         if load_frac > top_frac:
             top_frac = load_frac
+    motion = body.motion
+    at_rest = motion is Motion.STILL or motion is Motion.MICRO
     if (
         now_ns < state.wake_ns
         and marks == state.marks
-        and body.motion is state.seen_motion
+        and at_rest is state.seen_rest
         and body.wear is state.seen_wear
         and body.posture is state.seen_posture
         and body.link is state.seen_link
@@ -84,7 +86,7 @@ def step(state: ReminderState, body: Body, settings: Settings, events: list[Even
         state.load_frac = min(top_frac, state.load_cap_frac)
         return
     state.marks = marks
-    state.seen_motion, state.seen_wear, state.seen_posture = body.motion, body.wear, body.posture
+    state.seen_rest, state.seen_wear, state.seen_posture = at_rest, body.wear, body.posture
     state.seen_link, state.seen_break = body.link, body.break_kind
     loads = measure_loads(state, body, settings, limits)
     decide(Turn(state, body, settings, limits, events, now_ns, loads, {}))
@@ -250,7 +252,8 @@ def _outranks(turn: Turn, rule: Rule) -> bool:
 def find_wake(turn: Turn, period_until_ns: int) -> int:
     """The next moment at which something can change by itself; 0: every second counts."""
     state, now_ns = turn.state, turn.now_ns
-    if state.stage is ReminderPhase.ON_BREAK or turn.body.break_kind is not None:
+    is_earned = turn.body.break_kind is BreakKind.REAL and state.break_counted and state.break_progress_frac >= 1.0
+    if (state.stage is ReminderPhase.ON_BREAK or turn.body.break_kind is not None) and not is_earned:
         return 0
     if state.cycle is not None and turn.body.bout is BoutPhase.EXCURSION:
         return 0

@@ -125,7 +125,7 @@ class ReminderState:
     marks: int = -1
     seen_wear: Wear | None = None
     seen_link: Link | None = None
-    seen_motion: Motion | None = None
+    seen_rest: bool = False
     seen_posture: Posture | None = None
     seen_break: BreakKind | None = None
     unknown_since_ns: int | None = None
