@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from posturewatch.broker import EmbeddedBroker
     from posturewatch.clock import Clock
     from posturewatch.config import LoadedConfig, Sensor, Wearer
+    from posturewatch.core.settings import Settings
     from posturewatch.mqtt_settings import MqttSettings
     from posturewatch.sources import Source
     from posturewatch.types import Incoming, Message
@@ -198,7 +199,7 @@ class App:
     # ------------------------------------------------------------ building
 
     def _watch(self, wearer: Wearer) -> Watch:
-        settings = self._loaded.to_core(wearer, self._started_ns)
+        settings = self._settings(self._loaded, wearer, self._started_ns)
         simulated = any(sensor.source == "simulated" for sensor in wearer.sensor)
         snapshot = self._store.load(wearer.id, self._started_ns)
         saved = None if snapshot is None else snapshot.state
@@ -207,6 +208,13 @@ class App:
         except SnapshotError as error:
             self._store.reject(wearer.id, str(error))
             return Watch(settings, self._topics, self._outbox, simulated=simulated)
+
+    def _settings(self, loaded: LoadedConfig, wearer: Wearer, now_ns: int) -> Settings:
+        """The core's settings.  On a fast clock a packet may be late by as many of its seconds as there are in ours."""
+        settings = loaded.to_core(wearer, now_ns)
+        speed = self._given.speed
+        late = [replace(sensor, lateness_ns=round(sensor.lateness_ns * speed)) for sensor in settings.sensors]
+        return settings if speed <= 1.0 else replace(settings, sensors=tuple(late))
 
     def _build_sources(self) -> Iterator[tuple[str, Source]]:
         """One source for all sensors at the broker, one for each simulated one; each puts into its wearer's queue."""
@@ -377,7 +385,7 @@ class App:
         """The same wearers and sensors with other settings, or with newer tables of local time."""
         self._tables_ns = self._clock.now_ns()
         for wearer, watch in zip(loaded.config.wearer, self.watches, strict=True):
-            watch.change(loaded.to_core(wearer, self._tables_ns))
+            watch.change(self._settings(loaded, wearer, self._tables_ns))
         self._loaded = loaded
 
     def _status(self) -> dict[str, Any]:

@@ -138,7 +138,7 @@ async def ask(path: Path, request: str) -> dict[str, Any]:
     except TimeoutError as error:
         raise NoDaemon(f"the daemon at {path} does not answer") from error
     except (OSError, ValueError) as error:
-        raise NoDaemon(f"no daemon answers at {path}") from error
+        raise NoDaemon(f"no daemon of this configuration runs: start it with `posturewatch run` ({path})") from error
     if not isinstance(answer, dict) or not answer.get("ok"):
         raise NoDaemon(f"the daemon at {path} does not know `{request}`: is it another version?")
     return answer

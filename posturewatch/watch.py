@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from posturewatch import messages
 from posturewatch.core import pipeline
 from posturewatch.core.snapshot import dump_state, load_state
+from posturewatch.core.state import State, initial
 from posturewatch.errors import SnapshotError
 from posturewatch.messages import for_event, prompt_key, wearer_state
 from posturewatch.pacing import ShiftRate, StateThrottle
 from posturewatch.types import NS_PER_S, Link, Tick, Withdrawn
 
 if TYPE_CHECKING:
-    from posturewatch.core.pipeline import State
     from posturewatch.core.settings import Settings
     from posturewatch.messages import Topics
     from posturewatch.sinks.outbox import Outbox
@@ -90,7 +90,7 @@ class Watch:
     def dump(self) -> dict[str, Any]:
         """What the snapshot holds.  `state` is never changed in place, so any thread may do this."""
         self.is_changed = False
-        return {"sensors": _name_sensors(self.settings), "core": dump_state(self.state)}
+        return {"sensors": _name_sensors(self.settings), "simulated": self.simulated, "core": dump_state(self.state)}
 
     def status(self, now_ns: int) -> dict[str, Any]:
         """What a person may want to see now: the published state, and the last decision."""
@@ -143,11 +143,11 @@ def _name_sensors(settings: Settings) -> list[list[str]]:
 
 def _restore(saved: dict[str, Any] | None, settings: Settings) -> State:
     """The saved state; with other sensors than before only the reminders go on."""
-    fresh = pipeline.initial(settings)
+    fresh = initial(settings)
     if saved is None:
         return fresh
     state = load_state(saved.get("core"))
-    if not isinstance(state, pipeline.State):
+    if not isinstance(state, State):
         raise SnapshotError("the snapshot holds no state of a wearer")
     if saved.get("sensors") != _name_sensors(settings) or len(state.sensors) != len(settings.sensors):
         return replace(fresh, reminding=state.reminding)

@@ -1,0 +1,51 @@
+"""The options that name a broker on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from posturewatch.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from posturewatch.mqtt_settings import MqttSettings
+
+_OPTIONS = (
+    click.option("--broker", metavar="HOST:PORT", help="Ask this broker."),
+    click.option("--username", help="At the broker."),
+    click.option(
+        "--password-file",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="A file whose first line is the password.",
+    ),
+    click.option("--base-topic", default="posturewatch", show_default=True, help="First part of every topic."),
+)
+
+
+def broker_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --broker, --username, --password-file and --base-topic."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def read_broker(broker: str, username: str | None, password_file: Path | None, base_topic: str) -> MqttSettings:
+    """What the options say; `UsageError` for what cannot be meant."""
+    from posturewatch.mqtt_settings import MqttSettings  # noqa: PLC0415  keeps `--help` quick
+
+    host, colon, port = broker.rpartition(":")
+    if not colon or not port.isdecimal():
+        raise UsageError(f"--broker {broker!r} cannot be read; write it like 127.0.0.1:1883")
+    try:
+        password = password_file.read_text(encoding="utf-8").splitlines()[0] if password_file else None
+    except (OSError, IndexError, UnicodeDecodeError):
+        raise UsageError(
+            f"--password-file {password_file}: no password can be read; give a file with it as its first line"
+        ) from None
+    return MqttSettings(
+        host=host.strip("[]"), port=int(port), username=username, password=password, base_topic=base_topic
+    )

@@ -1,0 +1,117 @@
+"""Writes what the sensors of one wearer send into a recording, as it comes, until stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from posturewatch.app import Stop
+from posturewatch.errors import PosturewatchError
+from posturewatch.recording import Header, RecordedSensor, RecordingWriter
+from posturewatch.sources import PacketQueue
+from posturewatch.sources.mqtt import MqttSource
+from posturewatch.types import RawSamples, SampleBatch, Tick
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from posturewatch.app import Signals
+    from posturewatch.clock import Clock
+    from posturewatch.config import Sensor
+    from posturewatch.mqtt_settings import MqttSettings
+
+SILENCE_S = 2.0  # after this time without samples, time itself is recorded once a second
+
+
+@dataclass(slots=True)
+class RecordingCounts:
+    """What was written so far."""
+
+    samples: int = 0
+    seconds: int = 0
+
+
+class Recorder:
+    """One recording."""
+
+    def __init__(
+        self, sensors: Sequence[Sensor], mqtt: MqttSettings, clock: Clock, told: Callable[[RecordingCounts], None]
+    ) -> None:
+        """`told` is called once a second."""
+        self._sensors = sensors
+        self._mqtt = replace(mqtt, client_id=f"posturewatch-record-{secrets.token_hex(4)}")  # beside the daemon
+        self._clock = clock
+        self._told = told
+        self._queue = PacketQueue("recording", clock.now_ns)
+        self._heard_ns = clock.now_ns()
+        self.counts = RecordingCounts()
+
+    async def run(self, path: Path, signals: Signals, duration_s: float | None) -> None:
+        """Record to `path` until stopped, or for `duration_s`."""
+        sensors = tuple(RecordedSensor(s.id, s.placement, s.rate_hz) for s in self._sensors)
+        with RecordingWriter(path, Header(self._clock.now_ns(), sensors)) as writer:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(_end(signals, duration_s), name="stop")
+                    group.create_task(self._keep(writer), name="recording")
+                    group.create_task(self._mark_time(writer), name="ticks")
+                    self._start_sources(group)
+            except* Stop:
+                pass  # the way to end a task group
+            while (item := self._queue.take()) is not None:
+                self._write(writer, item)
+
+    def _start_sources(self, group: asyncio.TaskGroup) -> None:
+        remote = [sensor.id for sensor in self._sensors if sensor.source == "mqtt"]
+        if remote:
+            source = MqttSource(self._mqtt, remote, self._queue.put, self._clock.now_ns)
+            group.create_task(source.run(), name="samples")
+        for sensor in self._sensors:
+            if sensor.source == "simulated":
+                from posturewatch.sources.simulated import SimulatedSensor, SimulatedSource  # noqa: PLC0415  seldom
+
+                about = SimulatedSensor(sensor.id, sensor.scenario, sensor.seed, sensor.placement, sensor.device)
+                simulated = SimulatedSource(about, self._queue.put, self._clock)
+                group.create_task(simulated.run(), name=f"simulated {sensor.id}")
+
+    async def _keep(self, writer: RecordingWriter) -> None:
+        async for item in self._queue:
+            self._write(writer, item)
+
+    async def _mark_time(self, writer: RecordingWriter) -> None:
+        while True:
+            await self._clock.sleep(1.0)
+            self._clock.check()
+            now_ns = self._clock.now_ns()
+            if now_ns - self._heard_ns > SILENCE_S * 1e9:
+                self._write(writer, Tick(now_ns))
+            self.counts.seconds += 1
+            with _disk_errors(writer.path):
+                writer.flush()
+            self._told(self.counts)
+
+    def _write(self, writer: RecordingWriter, item: Any) -> None:
+        if isinstance(item, RawSamples | SampleBatch):
+            self.counts.samples += len(item.acc_10ug)
+            self._heard_ns = self._clock.now_ns()
+        with _disk_errors(writer.path):
+            writer.write(item)
+
+
+@contextlib.contextmanager
+def _disk_errors(path: Path) -> Any:
+    try:
+        yield
+    except OSError as error:
+        raise PosturewatchError(f"{path}: the recording ends here ({error.strerror}); free some space") from error
+
+
+async def _end(signals: Signals, duration_s: float | None) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(duration_s):
+            await signals.stop.wait()
+    raise Stop
