@@ -55,7 +55,7 @@ BODY_CHANGES = [
     ("motion", Motion.WALKING),
     ("posture", Posture.LYING),
     ("last_break_ns", 5 * S),
-    ("inclination_deg", 3.0),
+    ("cos_inclination", 0.9),
     ("hold_dose_frac", 0.1),
 ]
 REMINDER_CHANGES = [
@@ -94,7 +94,7 @@ def test_a_battery_change_and_a_clock_set_back_are_told_at_once() -> None:
 
 
 def test_every_key_of_the_state_is_either_watched_or_runs_by_itself() -> None:
-    body_fields = {"wear", "motion", "posture", "last_break_ns", "inclination_deg", "hold_dose_frac"}
+    body_fields = {"wear", "motion", "posture", "last_break_ns", "cos_inclination", "hold_dose_frac"}
     assert {name for name, _ in BODY_CHANGES} == body_fields
     view = {n for n in vars(messages.ReminderView) if not n.startswith("_")}
     assert view - {name for name, _ in REMINDER_CHANGES} == {"reason", "load_frac", "next_break_ns"}
