@@ -40,11 +40,11 @@ POLL_S = 0.03
 PAIR_TRIES = 50
 
 
-class PortInUse(SinkError):  # noqa: N818  # says what happened, like the others
+class PortInUse(SinkError):  # says what happened, like the others
     """Somebody else listens where our broker should."""
 
 
-class BrokerDied(SinkError):  # noqa: N818  # says what happened, like the others
+class BrokerDied(SinkError):  # says what happened, like the others
     """The embedded broker ended by itself."""
 
 

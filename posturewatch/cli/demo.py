@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 @click.option("--seed", type=click.IntRange(0, 2**62), default=1, help="The same seed gives the same day.")
 @click.option("--speed", type=click.FloatRange(1, 600), default=60.0, help="So many times as fast as real time.")
 @click.option("--port", type=click.IntRange(1, 65534), help="Of the broker; MQTT 3.1.1 is on the next.  [default: any]")
-def command(  # noqa: PLR0913  one parameter for each option
-    *, once: bool, as_json: bool, scenario: str, seed: int, speed: float, port: int | None
-) -> int:
+def command(*, once: bool, as_json: bool, scenario: str, seed: int, speed: float, port: int | None) -> int:
     """Show it: a simulated wearer sits still, is reminded over MQTT, gets up, and the reminder clears itself.
 
     The limits are the real ones, the clock runs faster.  Any MQTT client can look on.  Nothing is left behind.

@@ -30,7 +30,7 @@ UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0}
 @click.option("--sensor", "names", multiple=True, metavar="ID[:PLACEMENT]", help="With --broker: which sensor.")
 @click.option("--duration", metavar="TIME", help="End by itself: 90s, 40m, 8h.")
 @broker_options
-def command(  # noqa: PLR0913  one parameter for each option
+def command(
     *,
     out: Path,
     path: Path | None,

@@ -22,7 +22,7 @@ PLACES = "chest torso upper_back low_back neck head waist thigh wrist"
 @click.command(short_help="run a recording through the detector")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--placement", default="unknown", metavar="PLACE", help=f"{PLACES}; any other word: unknown")
-@click.option("--format", "form", type=click.Choice(["jsonl", "table"]), default=None, help="default: table on a terminal")
+@click.option("--format", "form", type=click.Choice(["jsonl", "table"]), help="default: table on a terminal")
 @click.option("--unit", type=click.Choice(["g", "mg", "m/s2"]), default="g", show_default=True)
 @click.option("--clock", type=click.Choice(["relative", "utc"]), default="relative", show_default=True)
 @click.option("--calibration", default="auto", metavar="auto|none|FILE", show_default=True, help="which way is upright")
@@ -31,7 +31,7 @@ PLACES = "chest torso upper_back low_back neck head waist thigh wrist"
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE.png", help="draw the day")
 @click.option("--static-limit-min", type=click.FloatRange(5, 60), default=20, show_default=True)
 @click.option("--sedentary-limit-min", type=click.FloatRange(15, 120), default=30, show_default=True)
-def command(  # noqa: PLR0913  one parameter for each option
+def command(
     *,
     file: Path,
     placement: str,
@@ -97,7 +97,8 @@ def _open(file: Path, unit: str, clock: str, options: ReplayOptions) -> tuple[Re
     def finished() -> Iterator[dict[str, Any]]:
         yield from replay.samples(found)
         if found.dropped:
-            click.echo(f"posturewatch: {file.name}: {found.dropped} samples were no numbers and were left out", err=True)
+            left_out = f"{found.dropped} samples were no numbers and were left out"
+            click.echo(f"posturewatch: {file.name}: {left_out}", err=True)
 
     return replay, progress.through(finished())
 
@@ -123,7 +124,7 @@ def _print_jsonl(lines: Iterator[dict[str, Any]]) -> None:
 
 
 def _print_table(lines: Iterator[dict[str, Any]]) -> None:
-    from posturewatch.cli.replay_table import print_table  # noqa: PLC0415
+    from posturewatch.cli._replay_table import print_table  # noqa: PLC0415
 
     print_table(lines)
 

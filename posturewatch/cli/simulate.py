@@ -103,7 +103,7 @@ def _faults(options: dict[str, Any]) -> Faults:
     return Faults.parse({name: options[name] for name in HOW if options[name]})
 
 
-def _say_truth(  # noqa: PLR0913  # what the command line can say
+def _say_truth(  # what the command line can say
     scene: Scenario,
     given: Faults,
     duration_s: float | None,

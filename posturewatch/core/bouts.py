@@ -77,7 +77,12 @@ class BoutState:
 
 
 def step(
-    state: BoutState, epoch: int, up: Direction | None, cos_inclination: float | None, params: BoutParams, events: list[Event]
+    state: BoutState,
+    epoch: int,
+    up: Direction | None,
+    cos_inclination: float | None,
+    params: BoutParams,
+    events: list[Event],
 ) -> None:
     """Take one second; `up` is None where the direction cannot be trusted (movement)."""
     state.shifted = False
@@ -173,9 +178,7 @@ def _settle(state: BoutState, epoch: int, params: BoutParams, events: list[Event
 def _emit(ended: StaticEnded, now_ns: int, by: ClosedBy, params: BoutParams, events: list[Event]) -> None:
     if ended.end_ns - ended.start_ns >= params.shift_s * NS_PER_S:  # shorter is no held posture
         events.append(
-            StaticEnded(
-                now_ns, ended.start_ns, ended.end_ns, by, ended.inclination_deg, ended.drift_deg, ended.fidgets
-            )
+            StaticEnded(now_ns, ended.start_ns, ended.end_ns, by, ended.inclination_deg, ended.drift_deg, ended.fidgets)
         )
 
 

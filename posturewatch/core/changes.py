@@ -37,7 +37,6 @@ RECLASSIFY_S = 600  # a posture is never said to have begun longer ago
 _WORN, _UNKNOWN, _OFF = Wear.WORN, Wear.UNKNOWN, Wear.OFF_BODY
 
 
-
 def clear_flags(state: State) -> None:
     """What ended in the last second has been seen."""
     body = state.body

@@ -26,6 +26,10 @@ UNITS_PER_MG = UNITS_PER_G / 1000.0
 MINUTE_S = 60
 GAIT_WINDOW_S = 5
 GAIT_MIN_SD_MG = 40.0  # gait is looked for only where something moves at all
+GAIT_RISE = 0.15  # of the peak out of the dip before it
+NO_GRAVITY_G = 1e-6
+BREATHING_HZ = (0.1, 0.7)  # 6 to 42 breaths a minute
+NOISE_HZ = (2.0, 4.0)  # above breathing and most sway, below what a block still shows
 FILLED_BLOCKS = 8  # of ten, for gait
 MINUTE_BLOCKS = MINUTE_S * BLOCKS_PER_FRAME
 KEEP_S = MINUTE_S + GAIT_WINDOW_S
@@ -71,8 +75,8 @@ class FeatureState:
 
 
 _FREQUENCY_HZ = np.fft.rfftfreq(MINUTE_BLOCKS, 1.0 / BLOCKS_PER_FRAME)
-_BAND = (_FREQUENCY_HZ >= 0.1) & (_FREQUENCY_HZ <= 0.7)
-_NOISE = (_FREQUENCY_HZ >= 2.0) & (_FREQUENCY_HZ <= 4.0)
+_BAND = (BREATHING_HZ[0] <= _FREQUENCY_HZ) & (BREATHING_HZ[1] >= _FREQUENCY_HZ)
+_NOISE = (NOISE_HZ[0] <= _FREQUENCY_HZ) & (NOISE_HZ[1] >= _FREQUENCY_HZ)
 # a block mean is a boxcar: it takes away sinc²(f x 0.1 s) of the power, which the noise estimate gives back
 _BOXCAR = np.sinc(_FREQUENCY_HZ * 0.1) ** 2
 _RAMP = np.arange(MINUTE_BLOCKS) - (MINUTE_BLOCKS - 1) / 2.0
@@ -94,7 +98,7 @@ def rows_of(state: FeatureState, frames: Frames) -> list[Row]:
     axis_sum = frames.block_sum.sum(axis=1)
     mean_g = axis_sum / (n * float(UNITS_PER_G))[:, None]
     norm_g = np.sqrt(mean_g[:, 0] ** 2 + mean_g[:, 1] ** 2 + mean_g[:, 2] ** 2)
-    up = mean_g / np.where(norm_g > 1e-6, norm_g, np.inf)[:, None]
+    up = mean_g / np.where(norm_g > NO_GRAVITY_G, norm_g, np.inf)[:, None]
     sd_mg = _spread_mg(state, frames, epoch[kept - 1] if kept else None)
     gait = _gait(epoch, block_n, block_mean, kept, sd_mg)
 
@@ -162,7 +166,9 @@ def _periodicity(window: Int64Array) -> NDArray[np.float64]:
     # a slow turn is similar to itself at any short lag: only a peak that rises out of a dip is a rhythm
     dip = np.minimum.accumulate(correlation, axis=1)[:, :-2]
     rise = np.where(peak, inner - np.maximum(dip, 0.0) * 0.5, 0.0)
-    return np.where((inner - dip >= 0.15) & peak, np.minimum(inner, rise), 0.0).max(axis=1).clip(0.0, 1.0)
+    found = np.where((inner - dip >= GAIT_RISE) & peak, np.minimum(inner, rise), 0.0)
+    highest: NDArray[np.float64] = np.clip(found.max(axis=1), 0.0, 1.0)
+    return highest
 
 
 def _band(epoch: Int64Array, block_n: NDArray[np.int32], block_mean: Int64Array, last: int) -> Band | None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 CLIP_10UG = 16 * UNITS_PER_G
 BLOCK_NS = NS_PER_S // BLOCKS_PER_FRAME
 JUMP_BACK_NS = 5 * NS_PER_S  # a clock set back by more starts the grid anew; less is a late sample
+FEWEST_VALUES = 3  # of one axis, to tell the size of a digit
+MANY_GAPS = 20
 CHUNK_SAMPLES = 65_536  # small enough for the cache, large enough that the calls do not count (benchmarks)
 
 
@@ -128,9 +130,7 @@ def _sums(sensor: str, t_ns: Int64Array, acc: Int32Array) -> Frames:
         del inverse
     else:
         epoch = np.arange(first, last + 1)
-        edges = np.searchsorted(
-            t_ns, np.arange(first * BLOCKS_PER_FRAME, (last + 1) * BLOCKS_PER_FRAME) * BLOCK_NS
-        )
+        edges = np.searchsorted(t_ns, np.arange(first * BLOCKS_PER_FRAME, (last + 1) * BLOCKS_PER_FRAME) * BLOCK_NS)
     block_n = np.diff(edges, append=len(t_ns)).reshape(-1, BLOCKS_PER_FRAME)
     n = block_n.sum(axis=1)
     filled = n > 0
@@ -210,8 +210,8 @@ def estimate_step(acc_10ug: Int32Array) -> int | None:
     steps = []
     for axis in range(3):
         values = np.unique(acc_10ug[:, axis])
-        if len(values) >= 3:
+        if len(values) >= FEWEST_VALUES:
             gaps = np.diff(values)
             # rounding to 10 µg makes neighbours of one digit differ by one unit: take the low quantile, not the minimum
-            steps.append(int(np.quantile(gaps, 0.1, method="higher")) if len(gaps) > 20 else int(gaps.min()))
+            steps.append(int(np.quantile(gaps, 0.1, method="higher")) if len(gaps) > MANY_GAPS else int(gaps.min()))
     return min(steps) if steps else None

@@ -49,9 +49,7 @@ class MotionState:
 
 def params_of(detection: Detection, placement: Placement) -> MotionParams:
     """Thresholds in the units of the rows."""
-    return MotionParams(
-        detection.moving_sd_mg, math.cos(math.radians(detection.micro_theta_deg)), placement in HAND
-    )
+    return MotionParams(detection.moving_sd_mg, math.cos(math.radians(detection.micro_theta_deg)), placement in HAND)
 
 
 def step(state: MotionState, row: Row, follows: bool, params: MotionParams) -> Motion:

@@ -29,16 +29,29 @@ from posturewatch.types import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from posturewatch.core.settings import Settings
     from posturewatch.types import Event, Incoming, LinkChanged
 
-__all__ = ["SensorState", "State", "advance", "close", "initial"]
+__all__ = ["SensorState", "State", "advance", "advance_all", "close", "initial"]
 
 
 def advance(state: State, incoming: Incoming, settings: Settings) -> tuple[State, list[Event]]:
     """Take one thing in; give the new state and what happened.  `state` itself is left as it was."""
+    return advance_all(state, (incoming,), settings)
+
+
+def advance_all(state: State, waiting: Iterable[Incoming], settings: Settings) -> tuple[State, list[Event]]:
+    """The same for several things one after another, with one copy of the state instead of many."""
     state = copied(state)
     events: list[Event] = []
+    for incoming in waiting:
+        _apply(state, incoming, settings, events)
+    return state, events
+
+
+def _apply(state: State, incoming: Incoming, settings: Settings, events: list[Event]) -> None:
     if isinstance(incoming, RawSamples | SampleBatch | Frames):
         index = next((i for i, s in enumerate(settings.sensors) if s.id == incoming.sensor), None)
         if index is not None:
@@ -52,7 +65,6 @@ def advance(state: State, incoming: Incoming, settings: Settings) -> tuple[State
         reminding.step(state.reminding, state.body, settings, events)
     else:
         _link(state, incoming, settings, events)
-    return state, events
 
 
 def close(state: State, settings: Settings) -> tuple[State, list[Event]]:

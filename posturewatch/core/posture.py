@@ -72,9 +72,7 @@ def params_of(detection: Detection, sensor: SensorSettings) -> PostureParams:
     )
 
 
-def step(
-    state: PostureState, epoch: int, cos_inclination: float | None, follows: bool, params: PostureParams
-) -> int:
+def step(state: PostureState, epoch: int, cos_inclination: float | None, follows: bool, params: PostureParams) -> int:
     """Classify one second.  A changed class comes back as the epoch at which it began, 0 for no change."""
     now = state.posture
     if cos_inclination is None:

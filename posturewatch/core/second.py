@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from posturewatch.core import bouts, breaks, changes, loads, motion, posture, reminding, sedentary, wear
-from posturewatch.types import NS_PER_S, BoutPhase, Motion, MotionChanged, Posture, Wear
+from posturewatch.types import NS_PER_S, BoutPhase, Link, Motion, MotionChanged, Posture, Wear
 
 if TYPE_CHECKING:
     from posturewatch.core.bouts import Direction
     from posturewatch.core.features import Row
-    from posturewatch.core.settings import SensorParams, Settings
+    from posturewatch.core.settings import Params, SensorParams, Settings
     from posturewatch.core.state import SensorState, State
     from posturewatch.types import Event
 
@@ -23,6 +23,7 @@ _WORN, _OFF = Wear.WORN, Wear.OFF_BODY
 _STILL, _MICRO = Motion.STILL, Motion.MICRO
 _STANDING, _LYING, _UNKNOWN_POSTURE = Posture.STANDING, Posture.LYING, Posture.UNKNOWN
 _NONE = BoutPhase.NONE
+_OK = Link.OK
 _ORDER = {Motion.UNKNOWN: -1, Motion.STILL: 0, Motion.MICRO: 1, Motion.MOVING: 2, Motion.WALKING: 3}
 
 
@@ -36,8 +37,8 @@ def take_row(
         return
     if state.flagged:
         changes.clear_flags(state)
-    if step_s > HOLD_S + 1:
-        changes.note_resume(state, epoch, step_s - 1, row[5:8], settings, events)
+    if step_s > HOLD_S + 1 or state.body.link is not _OK:  # samples can come after a tick took them for lost
+        changes.note_resume(state, epoch, step_s - 1, (row.up_x, row.up_y, row.up_z), settings, events)
     _observe(state, sensor, row, params, settings, events)
     _decide(
         state, epoch, step_s, sensor.now_motion, sensor.posture.posture, sensor.up, sensor.cos_inclination,
@@ -58,7 +59,7 @@ def take_rows(
         return
     if state.flagged:
         changes.clear_flags(state)
-    if step_s > HOLD_S + 1:
+    if step_s > HOLD_S + 1 or state.body.link is not _OK:  # samples can come after a tick took them for lost
         changes.note_resume(state, epoch, step_s - 1, seen[0][1][5:8], settings, events)
     for sensor, row, params in seen:
         _observe(state, sensor, row, params, settings, events)
@@ -70,7 +71,7 @@ def _observe(
     state: State, sensor: SensorState, row: Row, params: SensorParams, settings: Settings, events: list[Event]
 ) -> None:
     """What one second of one sensor says."""
-    epoch, _, _, _, norm_g, up_x, up_y, up_z, sd_mg, gait, _ = row
+    epoch, _, _, _, norm_g, up_x, up_y, up_z, _, _, _ = row
     follows = epoch - sensor.last_epoch <= HOLD_S
     if not follows:
         wear.restart(sensor.wear, epoch * NS_PER_S)
@@ -94,7 +95,7 @@ def _observe(
         changes.note_wear(state, changed, epoch, up, settings, events)
 
 
-def _decide(  # noqa: PLR0912, PLR0913  the one long function: as calls it costs a third more
+def _decide(
     state: State,
     epoch: int,
     step_s: int,
@@ -141,22 +142,28 @@ def _decide(  # noqa: PLR0912, PLR0913  the one long function: as calls it costs
                 body.drift_deg = bouts.drift_deg(held)
     body.cos_inclination = cos_inclination
     if is_worn:
-        if state.real_break:
-            body.sedentary_s, body.sedentary_since_ns = 0, 0
-        else:
-            seat = state.sedentary
-            if not seat.start_epoch:
-                sedentary.begin(seat, epoch, epoch)
-            if at is not _STANDING and (at is not _LYING or params.seat):
-                seat.counted_s += 1
-            body.sedentary_s, body.sedentary_since_ns = seat.counted_s, seat.start_epoch * NS_PER_S
-        if params.dosed:
-            load = state.loads
-            loads.accumulate(load, cos_inclination, body.break_kind is not None, params.loads)
-            body.hold_dose_frac = load.hold_dose_frac
-            if params.loads.fatigue_index:
-                body.fatigue_index_frac = load.fatigue_index_frac
+        _count(state, epoch, at, cos_inclination, params)
     reminding.step(state.reminding, body, settings, events)
+
+
+def _count(state: State, epoch: int, at: Posture, cos_inclination: float | None, params: Params) -> None:
+    """The sedentary clock and the loads of one worn second."""
+    body = state.body
+    if state.real_break:
+        body.sedentary_s, body.sedentary_since_ns = 0, 0
+    else:
+        seat = state.sedentary
+        if not seat.start_epoch:
+            sedentary.begin(seat, epoch, epoch)
+        if at is not _STANDING and (at is not _LYING or params.seat):
+            seat.counted_s += 1
+        body.sedentary_s, body.sedentary_since_ns = seat.counted_s, seat.start_epoch * NS_PER_S
+    if params.dosed:
+        load = state.loads
+        loads.accumulate(load, cos_inclination, body.break_kind is not None, params.loads)
+        body.hold_dose_frac = load.hold_dose_frac
+        if params.loads.fatigue_index:
+            body.fatigue_index_frac = load.fatigue_index_frac
 
 
 def _joined(state: State, settings: Settings) -> tuple[Motion, Posture, Direction | None, float | None, bool]:

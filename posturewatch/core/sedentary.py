@@ -33,9 +33,7 @@ def begin(state: SedentaryState, start_epoch: int, now_epoch: int) -> None:
 def end(state: SedentaryState, now_epoch: int, end_epoch: int, by: ClosedBy, events: list[Event]) -> None:
     """Close the bout, if there is one."""
     if state.start_epoch and end_epoch > state.start_epoch:
-        events.append(
-            SedentaryEnded(now_epoch * NS_PER_S, state.start_epoch * NS_PER_S, end_epoch * NS_PER_S, by)
-        )
+        events.append(SedentaryEnded(now_epoch * NS_PER_S, state.start_epoch * NS_PER_S, end_epoch * NS_PER_S, by))
     state.start_epoch = state.counted_s = state.paused_epoch = 0
     state.paused_up = None
 

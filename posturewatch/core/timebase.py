@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 JUMP_NS = 2 * NS_PER_S  # further off than this is a new start, not jitter
 PULL_NS = 2_000_000  # per batch at most, towards the envelope
+REPEATS = 8  # a counter this little behind is a repeat, more is a sender that began anew
 TRUSTED_NS = 60 * NS_PER_S  # a sender's clock within this of ours is a clock that was set
 
 
@@ -71,7 +72,7 @@ def _sequence(state: TimebaseState, raw: RawSamples) -> int:
         return 1
     ahead = (seq - before) % raw.seq_modulus if raw.seq_modulus > 0 else seq - before
     half = raw.seq_modulus // 2 if raw.seq_modulus > 0 else 1 << 31
-    if ahead == 0 or ahead > half or -8 < ahead < 0:
+    if ahead == 0 or ahead > half or -REPEATS < ahead < 0:
         state.seq = before
         return 0
     if ahead < 0:  # the sender started again

@@ -33,7 +33,6 @@ WINDOW_SLOTS = 30  # five minutes
 WINDOW = (1 << WINDOW_SLOTS) - 1
 RECENT = (1 << 18) - 1  # three minutes
 LAST_MINUTE = 0b111111
-COARSE_10UG = 400  # 4 mg: a coarser digit hides breathing
 QUIET_TURNS_COARSE = 4
 QUIET_TURNS_FINE = 3
 WORN_TURNS = 6  # in three minutes, to come back from off body
@@ -43,6 +42,10 @@ MICRO_OVER_NOISE = 3.0
 LINE_OVER_NOISE = 3.5
 HANDLED_COS = math.cos(math.radians(30.0))
 HANDLED_SD_MG = 150.0
+LIVELY_TURNS = 3  # in one minute: not still
+LINE_MINUTES = 2  # of five, to be a body's
+THREE_MINUTES = 0b111
+SILENT_MG = 0.02  # less noise than this is a digit that hides it
 KEEP_SLOTS = 54  # nine minutes of directions
 NOISE_ONLY_SLOTS = 180  # half an hour
 DONNING_SNAP_NS = 120 * NS_PER_S
@@ -111,7 +114,7 @@ def _close_minute(state: WearState, band: Band, noise_mg: float | None) -> None:
     micro = above >= max(MICRO_MIN_MG, MICRO_OVER_NOISE * noise)
     state.micro_minutes = ((state.micro_minutes << 1) | micro) & 31
     state.line_minutes = ((state.line_minutes << 1) | (band.peak >= LINE_OVER_NOISE)) & 31
-    state.noise_seen = band.noise_mg > 0.02
+    state.noise_seen = band.noise_mg > SILENT_MG
 
 
 def _close_slot(state: WearState, coarse: bool) -> tuple[Wear, int] | None:
@@ -125,15 +128,15 @@ def _close_slot(state: WearState, coarse: bool) -> tuple[Wear, int] | None:
     state.slots.append((x, y, z, state.high_sd_mg))
     if len(state.slots) > KEEP_SLOTS:
         del state.slots[0]
-    if (state.turns & LAST_MINUTE).bit_count() >= 3:
+    if (state.turns & LAST_MINUTE).bit_count() >= LIVELY_TURNS:
         state.still_from_ns = end_ns
-    body = not coarse and (state.micro_minutes & 3 or state.line_minutes.bit_count() >= 2)
+    body = not coarse and (state.micro_minutes & 3 or state.line_minutes.bit_count() >= LINE_MINUTES)
     quiet = (
         state.seen > WINDOW_SLOTS
         and state.turns.bit_count() <= (QUIET_TURNS_COARSE if coarse else QUIET_TURNS_FINE)
         and (coarse or not state.micro_minutes)
     )
-    state.quiet_slots = state.quiet_slots + 1 if quiet and not state.line_minutes.bit_count() >= 2 else 0
+    state.quiet_slots = state.quiet_slots + 1 if quiet and not state.line_minutes.bit_count() >= LINE_MINUTES else 0
     return _decide(state, end_ns, quiet, bool(body), coarse)
 
 
@@ -141,8 +144,9 @@ def _decide(state: WearState, end_ns: int, quiet: bool, body: bool, coarse: bool
     recent = (state.turns & RECENT).bit_count()
     if state.wear is not _WORN:
         turns = WORN_TURNS if state.wear is _OFF else AGAIN_TURNS
-        micro_again = not coarse and (state.micro_minutes & 7).bit_count() >= 2 and state.wear is _UNKNOWN
-        if recent >= turns or micro_again or (state.micro_minutes & 7) == 7 and not coarse:
+        # two breathing minutes of three bring it back from unknown, three from off body
+        breathing = 0 if coarse else (state.micro_minutes & THREE_MINUTES).bit_count()
+        if recent >= turns or breathing >= (3 if state.wear is _OFF else 2):
             return _change(state, _WORN, _donning_ns(state, end_ns))
     if not quiet or state.wear is _OFF:
         return None

@@ -32,6 +32,8 @@ AXIS_NAMES = (("x", "y", "z"), ("acc_x", "acc_y", "acc_z"), ("accel_x", "accel_y
 LARGE_GROUP_S = 3600.0
 ABSOLUTE_FROM_S = 100_000_000.0  # seconds beyond this are a date (1973), not a duration
 MAX_G = 1000.0
+SURE_G, LIKELY_G, POSSIBLE_G = (0.7, 1.4), (0.5, 2.0), (0.3, 3.0)  # median |a| of a body, ever less strictly
+LATEST_S = 9e9  # the year 2255: int64 nanoseconds end a little later
 
 
 @dataclass(slots=True)
@@ -125,20 +127,24 @@ def _check_unit(found: Samples, acc: Int32Array) -> None:
         raise RecordingError(f"{found.path}: all samples are 0: a sensor at rest reads 1 g; is the export right?")
     for unit, size in UNIT_G.items():
         seen = norm_g / UNIT_G[found.unit] * size
-        if unit != found.unit and 0.7 < seen < 1.4 and not 0.5 < norm_g < 2.0:
+        if unit != found.unit and _is_within(seen, SURE_G) and not _is_within(norm_g, LIKELY_G):
             raise RecordingError(
                 f"{found.path}: the samples are about {norm_g / UNIT_G[found.unit]:.3g} long, so they are in {unit}"
                 f" and not in {found.unit}: use --unit {unit}"
             )
-    if not 0.3 < norm_g < 3.0:
+    if not _is_within(norm_g, POSSIBLE_G):
         raise RecordingError(
             f"{found.path}: the samples are about {norm_g:.3g} {found.unit} long, where a body at rest reads 1 g with"
             " gravity included: check the unit (--unit g, mg or m/s2) and that gravity was not taken out"
         )
     low = acc.max(axis=0) == acc.min(axis=0)
-    if int(low.sum()) >= 2:
+    if int(low.sum()) > 1:
         names = ", ".join(name for name, same in zip("xyz", low, strict=True) if same)
         raise RecordingError(f"{found.path}: {names} never change: three axes with gravity are needed")
+
+
+def _is_within(value: float, bounds: tuple[float, float]) -> bool:
+    return bounds[0] < value < bounds[1]
 
 
 def _check_order(path: Path, t_ns: Int64Array, last_ns: int | None, row: int) -> None:
@@ -167,7 +173,7 @@ def _to_ns(path: Path, time: NDArray[Any], row: int) -> tuple[Int64Array, NDArra
         raise RecordingError(f"{path}: row {row + 1}: {str(time[0])!r} is no time: seconds or ISO 8601 is wanted")
     known = np.isfinite(time)
     seconds = time if known.all() else np.where(known, time, 0.0)
-    if len(seconds) and float(np.abs(seconds).max()) > 9e9:
+    if len(seconds) and float(np.abs(seconds).max()) > LATEST_S:
         raise RecordingError(f"{path}: row {row + 1}: times beyond the year 2255; is the column in seconds?")
     whole = np.floor(seconds)
     t_ns = whole.astype(np.int64) * NS_PER_S + np.rint((seconds - whole) * NS_PER_S).astype(np.int64)
@@ -190,9 +196,7 @@ def _arrow() -> Any:
         import pyarrow.csv  # noqa: PLC0415
         import pyarrow.parquet  # noqa: PLC0415
     except ImportError as error:
-        raise MissingExtra(
-            "reading recordings needs the extra [data]: pip install 'posturewatch[data]'"
-        ) from error
+        raise MissingExtra("reading recordings needs the extra [data]: pip install 'posturewatch[data]'") from error
     return pyarrow
 
 

@@ -36,11 +36,13 @@ from posturewatch.rules import discover
 from posturewatch.timeline import Timeline
 from posturewatch.types import (
     NS_PER_S,
+    BreakEnded,
     Frames,
     Motion,
     Placement,
     RawSamples,
     SampleBatch,
+    SedentaryEnded,
     Tick,
     Wear,
 )
@@ -51,7 +53,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from posturewatch.core.framing import Frames as FramesType
     from posturewatch.sources.recordings import Samples
     from posturewatch.types import Event, Incoming
 
@@ -88,6 +89,9 @@ class Replay:
         self._progress = progress
         self.timeline = Timeline(clock, delivered=options.delivered)
         self.reminders: list[tuple[int, str]] = []  # moment, rule: for the picture
+        self.sedentary: list[tuple[int, int]] = []
+        self.breaks: list[tuple[str, int, int]] = []
+        self.dated = False
         self.calibration = options.calibration
         self._exposure = ExposureAccumulator(options.placement)
         self._epochs: list[NDArray[np.int64]] = []
@@ -98,7 +102,7 @@ class Replay:
         """The lines of a file of samples."""
         traits = SensorTraits(found.step_10ug, None, found.rate_hz)
         sensor = SensorSettings("recording", self._options.placement, traits, self._options.calibration)
-        self.start_ns = found.start_ns
+        self.start_ns, self.dated = found.start_ns, found.dated
         if self._options.find_calibration and self._options.calibration is None and sensor.placement in POSTURAL:
             with tempfile.TemporaryFile(prefix="posturewatch-frames-") as kept:
                 self.calibration = self._calibrate(_framed(found, self._tell(found, "calibrating")), sensor, kept)
@@ -130,7 +134,7 @@ class Replay:
     def _tell(self, found: Samples, what: str) -> Callable[[], None]:
         return lambda: self._progress(what, found.done_rows / found.rows if found.rows else None)
 
-    def _calibrate(self, frames: Iterator[FramesType], sensor: SensorSettings, kept: BinaryIO) -> Calibration | None:
+    def _calibrate(self, frames: Iterator[Frames], sensor: SensorSettings, kept: BinaryIO) -> Calibration | None:
         """Find upright from walking; keep the frames for the pass that counts."""
         reference = WalkingReference()
         features, state = FeatureState(), MotionState()
@@ -180,13 +184,17 @@ class Replay:
     def _lines(self, events: list[Event]) -> Iterator[Line]:
         for event in events:
             self._exposure.note(event)
+            if isinstance(event, SedentaryEnded):
+                self.sedentary.append((event.start_ns, event.end_ns))
+            elif isinstance(event, BreakEnded):
+                self.breaks.append((str(event.kind), event.start_ns, event.end_ns))
             line = self.timeline.take(event)
             if line is not None:
                 if line["type"] == "reminder":
                     self.reminders.append((event.t_ns, line["rule"]))
                 yield line
 
-    def _remember(self, frames: FramesType) -> None:
+    def _remember(self, frames: Frames) -> None:
         total = frames.block_sum.sum(axis=1).astype(np.float32)
         length = np.sqrt((total**2).sum(axis=1))
         self._epochs.append(frames.epoch)
@@ -268,7 +276,7 @@ def _moment(item: Incoming) -> int:
     return item.t_ns
 
 
-def _framed(found: Samples, tell: Callable[[], None]) -> Iterator[FramesType]:
+def _framed(found: Samples, tell: Callable[[], None]) -> Iterator[Frames]:
     state = FramingState()
     for batch in found.batches():
         yield from frame(state, batch)
@@ -276,9 +284,8 @@ def _framed(found: Samples, tell: Callable[[], None]) -> Iterator[FramesType]:
     yield from close_second(state, "recording")
 
 
-def _kept_frames(kept: BinaryIO) -> Iterator[FramesType]:
+def _kept_frames(kept: BinaryIO) -> Iterator[Frames]:
     size = kept.seek(0, 2)
     kept.seek(0)
     while kept.tell() < size:
         yield Frames("recording", *(np.load(kept, allow_pickle=False) for _ in _FRAME_FIELDS))
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from posturewatch.types import BreakKind, Level, Link, Motion, Posture, ReminderPhase, Wear
+from posturewatch.types import BreakKind, Level, Link, Posture, ReminderPhase, Wear
 
 if TYPE_CHECKING:
     from posturewatch.core.settings import Limits, Settings
