@@ -1,0 +1,49 @@
+"""Samples that come late are not lost: a wearer is known again as soon as they are there."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from posturewatch.core.pipeline import advance, advance_all, initial
+from posturewatch.core.settings import SensorSettings, Settings
+from posturewatch.core.snapshot import dump_state
+from posturewatch.rules import discover
+from posturewatch.types import NS_PER_S, Link, Placement, SampleBatch, Tick, Wear
+from posturewatch_sim.scenarios import load
+from posturewatch_sim.stream import samples
+
+START_NS = 1_790_000_000 * NS_PER_S
+SETTINGS = Settings("me", (SensorSettings("s", Placement.CHEST),), discover())
+
+
+def batches(until_s: float) -> list[SampleBatch]:
+    found = samples(load("demo-cycle"), seed=3, start_ns=START_NS, chunk_s=1.0, duration_s=until_s)
+    return [SampleBatch("s", chunk.t_ns, chunk.acc_10ug) for chunk in found]
+
+
+@pytest.mark.parametrize("late_s", [14, 45, 90])
+def test_a_stalled_link_that_delivers_everything_in_the_end_leaves_the_wearer_known(late_s):
+    state = initial(SETTINGS)
+    early, late = batches(300)[: 300 - late_s], batches(300)[300 - late_s :]
+    state, _ = advance_all(state, early, SETTINGS)
+    assert (state.body.link, state.body.wear) == (Link.OK, Wear.WORN)
+    for second in range(300 - late_s, 301):
+        state, _ = advance(state, Tick(START_NS + second * NS_PER_S), SETTINGS)
+    assert state.body.link is not Link.OK
+    state, _ = advance_all(state, late, SETTINGS)
+    assert (state.body.link, state.body.wear) == (Link.OK, Wear.WORN)
+    assert state.body.sedentary_s > 280
+
+
+def test_many_at_once_are_the_same_as_one_by_one():
+    items = [item for batch in batches(240) for item in (batch, Tick(int(batch.t_ns[-1])))]
+    one, many = initial(SETTINGS), initial(SETTINGS)
+    events = []
+    for item in items:
+        one, said = advance(one, item, SETTINGS)
+        events += said
+    before = dump_state(many)
+    after, together = advance_all(many, items, SETTINGS)
+    assert (dump_state(after), together) == (dump_state(one), events)
+    assert dump_state(many) == before
