@@ -10,6 +10,7 @@ second and the ones before it only.  Sums are integers, so a value does not depe
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -79,15 +80,40 @@ _BAND = (BREATHING_HZ[0] <= _FREQUENCY_HZ) & (BREATHING_HZ[1] >= _FREQUENCY_HZ)
 _NOISE = (NOISE_HZ[0] <= _FREQUENCY_HZ) & (NOISE_HZ[1] >= _FREQUENCY_HZ)
 # a block mean is a boxcar: it takes away sinc²(f x 0.1 s) of the power, which the noise estimate gives back
 _BOXCAR = np.sinc(_FREQUENCY_HZ * 0.1) ** 2
+_NOISE_GAIN = 1.0 / (_BOXCAR[_NOISE] * int(_NOISE.sum()))
+# a two-sided spectrum to power in mg²
+_TO_MG2 = 2.0 / (MINUTE_BLOCKS * UNITS_PER_MG) ** 2
 _RAMP = np.arange(MINUTE_BLOCKS) - (MINUTE_BLOCKS - 1) / 2.0
 _RAMP_SQ = float((_RAMP**2).sum())
 
 
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The features of some seconds, one array each."""
+
+    epoch: Int64Array  # [k]
+    mean_g: NDArray[np.float64]  # [k, 3]
+    norm_g: NDArray[np.float64]  # [k]
+    up: NDArray[np.float64]  # [k, 3]
+    sd_mg: NDArray[np.float64]  # [k]
+    gait: NDArray[np.float64]  # [k]
+    bands: dict[int, Band | None]  # by index, for the seconds that end a minute
+
+
 def rows_of(state: FeatureState, frames: Frames) -> list[Row]:
     """The rows of these frames; `state` moves on."""
-    k = len(frames.epoch)
-    if not k:
+    if not len(frames.epoch):
         return []
+    found = columns_of(state, frames)
+    bands: list[Band | None] = [None] * len(frames.epoch)
+    for i, band in found.bands.items():
+        bands[i] = band
+    columns = (found.epoch, *found.mean_g.T, found.norm_g, *found.up.T, found.sd_mg, found.gait)
+    return list(map(Row, *(c.tolist() for c in columns), bands))
+
+
+def columns_of(state: FeatureState, frames: Frames, *, with_bands: bool = True) -> Columns:
+    """The features of at least one frame, as arrays; `state` moves on."""
     kept = len(state.epoch)
     epoch = np.concatenate([state.epoch, frames.epoch])
     block_n = np.concatenate([state.block_n, frames.block_n])
@@ -95,24 +121,17 @@ def rows_of(state: FeatureState, frames: Frames) -> list[Row]:
     block_mean = np.concatenate([state.block_mean, mean])
 
     n = frames.n
-    axis_sum = frames.block_sum.sum(axis=1)
-    mean_g = axis_sum / (n * float(UNITS_PER_G))[:, None]
+    mean_g = frames.block_sum.sum(axis=1) / (n * float(UNITS_PER_G))[:, None]
     norm_g = np.sqrt(mean_g[:, 0] ** 2 + mean_g[:, 1] ** 2 + mean_g[:, 2] ** 2)
     up = mean_g / np.where(norm_g > NO_GRAVITY_G, norm_g, np.inf)[:, None]
-    sd_mg = _spread_mg(state, frames, epoch[kept - 1] if kept else None)
+    sd_mg = _spread_mg(state, frames, int(epoch[kept - 1]) if kept else None)
     gait = _gait(epoch, block_n, block_mean, kept, sd_mg)
-
-    bands: list[Band | None] = [None] * k
-    for i in np.flatnonzero(frames.epoch % MINUTE_S == MINUTE_S - 1):
-        bands[i] = _band(epoch, block_n, block_mean, kept + int(i))
+    ends = np.flatnonzero(frames.epoch % MINUTE_S == MINUTE_S - 1).tolist() if with_bands else []
+    bands = {i: _band(epoch, block_n, block_mean, kept + i) for i in ends}
 
     state.epoch, state.block_n, state.block_mean = epoch[-KEEP_S:], block_n[-KEEP_S:], block_mean[-KEEP_S:]
     state.n, state.norm_sum, state.norm_sumsq = int(n[-1]), int(frames.norm_sum[-1]), int(frames.norm_sumsq[-1])
-    columns = (
-        frames.epoch, mean_g[:, 0], mean_g[:, 1], mean_g[:, 2], norm_g,
-        up[:, 0], up[:, 1], up[:, 2], sd_mg, gait,
-    )  # fmt: skip
-    return list(map(Row, *(c.tolist() for c in columns), bands))
+    return Columns(frames.epoch, mean_g, norm_g, up, sd_mg, gait, bands)
 
 
 def _spread_mg(state: FeatureState, frames: Frames, last_epoch: int | None) -> NDArray[np.float64]:
@@ -174,28 +193,44 @@ def _periodicity(window: Int64Array) -> NDArray[np.float64]:
 def _band(epoch: Int64Array, block_n: NDArray[np.int32], block_mean: Int64Array, last: int) -> Band | None:
     """The minute that ends with row `last`; None where too little of it was seen."""
     first = last - MINUTE_S + 1
-    while first < 0 or epoch[first] < epoch[last] - MINUTE_S + 1:
+    part = slice(first, last + 1)
+    if first >= 0 and epoch[last] - epoch[first] == MINUTE_S - 1 and block_n[part].all():
+        blocks = block_mean[part].reshape(MINUTE_BLOCKS, 3).astype(np.float64)
+    else:
+        found = _patched_minute(epoch, block_n, block_mean, last)
+        if found is None:
+            return None
+        blocks = found
+    blocks -= blocks.sum(axis=0) / MINUTE_BLOCKS
+    blocks -= _RAMP[:, None] * ((_RAMP[:, None] * blocks).sum(axis=0) / _RAMP_SQ)
+    spectrum = np.fft.rfft(blocks, axis=0)
+    squared = spectrum.real**2 + spectrum.imag**2
+    power = squared[:, 0] + squared[:, 1] + squared[:, 2]
+    in_band = power[_BAND]
+    floor = float((power[_NOISE] * _NOISE_GAIN).sum())  # of one line
+    lines = in_band[:-2] + in_band[1:-1] + in_band[2:]
+    return Band(
+        math.sqrt(float(in_band.sum()) * _TO_MG2),
+        math.sqrt(floor * len(in_band) * _TO_MG2),
+        float(lines.max()) / max(3.0 * floor, 1e-9),
+    )
+
+
+def _patched_minute(
+    epoch: Int64Array, block_n: NDArray[np.int32], block_mean: Int64Array, last: int
+) -> NDArray[np.float64] | None:
+    """A minute with holes: each empty block repeats the one before."""
+    first = max(last - MINUTE_S + 1, 0)
+    while epoch[first] < epoch[last] - MINUTE_S + 1:
         first += 1
     if last - first + 1 < MINUTE_S - 3 or int((block_n[first : last + 1] > 0).sum()) < MINUTE_BLOCKS // 2:
         return None
-    index = ((epoch[first : last + 1] - epoch[last] + MINUTE_S - 1)[:, None] * BLOCKS_PER_FRAME) + np.arange(
-        BLOCKS_PER_FRAME
-    )
+    start = (epoch[first : last + 1] - epoch[last] + MINUTE_S - 1)[:, None] * BLOCKS_PER_FRAME
+    index = start + np.arange(BLOCKS_PER_FRAME)
     has = block_n[first : last + 1].ravel() > 0
     at = np.zeros(MINUTE_BLOCKS, np.int64)  # for each block of the minute the latest filled one
     where = index.ravel()[has]
     at[where] = np.arange(len(where))
     np.maximum.accumulate(at, out=at)
-    blocks = block_mean[first : last + 1].reshape(-1, 3)[has][at].astype(np.float64)
-    blocks -= blocks.sum(axis=0) / MINUTE_BLOCKS
-    blocks -= _RAMP[:, None] * ((_RAMP[:, None] * blocks).sum(axis=0) / _RAMP_SQ)
-    spectrum = np.fft.rfft(blocks, axis=0)
-    power = (spectrum.real**2 + spectrum.imag**2).sum(axis=1) * (2.0 / MINUTE_BLOCKS**2)
-    in_band = power[_BAND]
-    floor = float((power[_NOISE] / _BOXCAR[_NOISE]).mean())
-    lines = in_band[:-2] + in_band[1:-1] + in_band[2:]
-    return Band(
-        float(np.sqrt(in_band.sum())) / UNITS_PER_MG,
-        float(np.sqrt(floor * len(in_band))) / UNITS_PER_MG,
-        float(lines.max()) / max(3.0 * floor, 1e-9),
-    )
+    patched: NDArray[np.float64] = block_mean[first : last + 1].reshape(-1, 3)[has][at].astype(np.float64)
+    return patched

@@ -16,11 +16,9 @@ import numpy as np
 from posturewatch.core import pipeline
 from posturewatch.core.calibration import WalkingReference
 from posturewatch.core.exposure import MOTIONS, POSTURES, ExposureAccumulator, ExposureRows, add_angles
-from posturewatch.core.features import FeatureState, rows_of
+from posturewatch.core.features import FeatureState, columns_of
 from posturewatch.core.framing import FramingState, close_second, frame
-from posturewatch.core.motion import MotionState
-from posturewatch.core.motion import params_of as motion_params
-from posturewatch.core.motion import step as motion_step
+from posturewatch.core.motion import GAIT_MIN
 from posturewatch.core.posture import POSTURAL
 from posturewatch.core.settings import (
     Calibration,
@@ -38,7 +36,6 @@ from posturewatch.types import (
     NS_PER_S,
     BreakEnded,
     Frames,
-    Motion,
     Placement,
     RawSamples,
     SampleBatch,
@@ -105,7 +102,7 @@ class Replay:
         self.start_ns, self.dated = found.start_ns, found.dated
         if self._options.find_calibration and self._options.calibration is None and sensor.placement in POSTURAL:
             with tempfile.TemporaryFile(prefix="posturewatch-frames-") as kept:
-                self.calibration = self._calibrate(_framed(found, self._tell(found, "calibrating")), sensor, kept)
+                self.calibration = _calibrate(_framed(found, self._tell(found, "calibrating")), kept)
                 kept.seek(0)
                 yield from self._run(_kept_frames(kept), replace(sensor, calibration=self.calibration))
         else:
@@ -133,26 +130,6 @@ class Replay:
 
     def _tell(self, found: Samples, what: str) -> Callable[[], None]:
         return lambda: self._progress(what, found.done_rows / found.rows if found.rows else None)
-
-    def _calibrate(self, frames: Iterator[Frames], sensor: SensorSettings, kept: BinaryIO) -> Calibration | None:
-        """Find upright from walking; keep the frames for the pass that counts."""
-        reference = WalkingReference()
-        features, state = FeatureState(), MotionState()
-        params = motion_params(Detection(), sensor.placement)
-        last = 0
-        for part in frames:
-            for name in _FRAME_FIELDS:
-                np.save(kept, getattr(part, name), allow_pickle=False)
-            rows = rows_of(features, part)
-            walking = np.zeros(len(rows), np.bool_)
-            for i, row in enumerate(rows):
-                # only where something may be walking is it worth a look
-                if row.sd_mg > params.moving_sd_mg or state.history:
-                    walking[i] = motion_step(state, row, row.epoch - last == 1, params) is Motion.WALKING
-                last = row.epoch
-            if walking.any():
-                reference.add(np.array([(r.up_x, r.up_y, r.up_z) for r in rows]), walking)
-        return reference.calibrate()
 
     def _settings(self, sensors: tuple[SensorSettings, ...]) -> Settings:
         return Settings(
@@ -232,6 +209,20 @@ class Replay:
         codes = np.array([names.index(state) for state, _, _ in spans], np.int8)
         picked: NDArray[np.int8] = codes[np.maximum(np.searchsorted(starts, epoch, side="right") - 1, 0)]
         return picked
+
+
+def _calibrate(frames: Iterator[Frames], kept: BinaryIO) -> Calibration | None:
+    """Find upright from walking; keep the frames for the pass that counts."""
+    reference, features = WalkingReference(), FeatureState()
+    for part in frames:
+        for name in _FRAME_FIELDS:
+            np.save(kept, getattr(part, name), allow_pickle=False)
+        if len(part.epoch):
+            seen = columns_of(features, part, with_bands=False)
+            walking = (seen.sd_mg > Detection().moving_sd_mg) & (seen.gait >= GAIT_MIN)
+            if walking.any():
+                reference.add(seen.up, walking)
+    return reference.calibrate()
 
 
 class _Pace:
