@@ -40,6 +40,7 @@ AGAIN_TURNS = 4  # in three minutes, to come back from unknown
 MICRO_MIN_MG = 1.0
 MICRO_OVER_NOISE = 3.0
 LINE_OVER_NOISE = 3.5
+MOVED_SD_MG = 75.0  # whoever walks may keep the mean direction
 HANDLED_COS = math.cos(math.radians(30.0))
 HANDLED_SD_MG = 150.0
 LIVELY_TURNS = 3  # in one minute: not still
@@ -121,7 +122,9 @@ def _close_slot(state: WearState, coarse: bool) -> tuple[Wear, int] | None:
     end_ns = (state.slot + 1) * SLOT_S * NS_PER_S
     length = math.sqrt(state.x**2 + state.y**2 + state.z**2) or 1.0
     x, y, z = state.x / length, state.y / length, state.z / length
-    turned = state.seen > 0 and x * state.up_x + y * state.up_y + z * state.up_z < TURN_COS
+    turned = state.high_sd_mg > MOVED_SD_MG or (
+        state.seen > 0 and x * state.up_x + y * state.up_y + z * state.up_z < TURN_COS
+    )
     state.up_x, state.up_y, state.up_z = x, y, z
     state.turns = ((state.turns << 1) | turned) & WINDOW
     state.seen = min(state.seen + 1, KEEP_SLOTS)

@@ -6,6 +6,7 @@ Memory stays bounded by the row groups of a Parquet file, whatever its length.  
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from posturewatch.types import Int32Array, Int64Array
+
+    Piece = tuple[NDArray[Any], list[NDArray[Any]]]  # time, and the three axes
 
 RELATIVE_START_NS = 946_684_800 * NS_PER_S  # 2000-01-01: where a recording without a date is put
 BATCH_ROWS = 131_072
@@ -55,7 +58,7 @@ class Samples:
         """All samples, from the start; may be called again for another pass."""
         self.dropped = self.done_rows = 0
         last_ns: int | None = None
-        for time, axes in _tables(self.path):
+        for time, axes in _read_ahead(_tables(self.path)):
             t_ns, acc = self._convert(time, axes)
             _check_order(self.path, t_ns, last_ns, self.done_rows)
             self.done_rows += len(time)
@@ -190,6 +193,15 @@ def _is_dated(time: NDArray[Any]) -> bool:
 # ---------------------------------------------------------------- files
 
 
+def _read_ahead(pieces: Iterator[Piece]) -> Iterator[Piece]:
+    """The same pieces, each read while the one before is worked on."""
+    with ThreadPoolExecutor(1, thread_name_prefix="reader") as reader:
+        coming = reader.submit(next, pieces, None)
+        while (piece := coming.result()) is not None:
+            coming = reader.submit(next, pieces, None)
+            yield piece
+
+
 def _arrow() -> Any:
     try:
         import pyarrow  # noqa: PLC0415  an extra: only who replays files needs it
@@ -200,7 +212,7 @@ def _arrow() -> Any:
     return pyarrow
 
 
-def _tables(path: Path) -> Iterator[tuple[NDArray[Any], list[NDArray[Any]]]]:
+def _tables(path: Path) -> Iterator[Piece]:
     """Time and axes, piece by piece."""
     pa = _arrow()
     try:

@@ -253,7 +253,8 @@ def find_wake(turn: Turn, period_until_ns: int) -> int:
     """The next moment at which something can change by itself; 0: every second counts."""
     state, now_ns = turn.state, turn.now_ns
     is_earned = turn.body.break_kind is BreakKind.REAL and state.break_counted and state.break_progress_frac >= 1.0
-    if (state.stage is ReminderPhase.ON_BREAK or turn.body.break_kind is not None) and not is_earned:
+    moves = turn.body.break_kind is not None and turn.body.wear is Wear.WORN
+    if (state.stage is ReminderPhase.ON_BREAK or moves) and not is_earned:
         return 0
     if state.cycle is not None and turn.body.bout is BoutPhase.EXCURSION:
         return 0
