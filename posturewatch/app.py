@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 DRAIN_S = 1.0  # what was not sent by then is not worth waiting for
 CANCEL_S = 2.0  # the sink's own goodbye is shorter
 READY_S = 10.0  # a service is ready without its broker, too
-ALIVE_S = 1.0
+ALIVE_S = 5.0
 INSIST_S = 0.1
 TABLES_NS = 86_400 * NS_PER_S  # local time tables are renewed daily
 INTERRUPTED = 130
@@ -262,13 +262,15 @@ class App:
             group.create_task(source.run(), name=name)
         group.create_task(self._tick(), name="ticks")
         group.create_task(self._save_now_and_then(), name="saver")
-        group.create_task(self._tell_service_manager(), name="service notice")
+        group.create_task(self._tell_service(), name="service notice")
         if self._embedded is not None:
             group.create_task(self._until_broker_dies(self._embedded.pid), name="broker")
 
     async def _finish(self, sink: asyncio.Task[None]) -> None:
         """Save, say what is left to say, and hang up; bounded, since nobody waits for us."""
         self._notice.tell("STOPPING=1")
+        for watch in self.watches:
+            watch.work()
         try:
             await asyncio.to_thread(self._save)
         finally:
@@ -314,7 +316,7 @@ class App:
             await asyncio.sleep(self._loaded.config.storage.snapshot_s)
             await asyncio.to_thread(self._save)
 
-    async def _tell_service_manager(self) -> None:
+    async def _tell_service(self) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(READY_S):
                 await self._ready.wait()

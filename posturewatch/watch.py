@@ -13,7 +13,7 @@ from posturewatch.core.state import State, initial
 from posturewatch.errors import SnapshotError
 from posturewatch.messages import for_event, prompt_key, wearer_state
 from posturewatch.pacing import ShiftRate, StateThrottle
-from posturewatch.types import NS_PER_S, Link, Tick, Withdrawn
+from posturewatch.types import NS_PER_S, Link, RawSamples, Tick, Withdrawn
 
 if TYPE_CHECKING:
     from posturewatch.core.settings import Settings
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from posturewatch.sinks.outbox import Outbox
     from posturewatch.types import Event, Incoming, Message
 
+MOST_WAITING = 50
+LEAST_RATE_HZ = 0.01
 FLOWING_NS = 5 * NS_PER_S // 2  # samples that close a second this often need no ticks
 
 
@@ -46,6 +48,8 @@ class Watch:
         self._rate = ShiftRate()
         self._shifts_per_h: float | None = None
         self._seen_ns = -1
+        self._waiting: list[Incoming] = []
+        self._expected_ns: dict[str, int] = {}  # of the last sample that waits, by sensor
         self._online: bool | None = None
 
     @property
@@ -59,8 +63,22 @@ class Watch:
         return self.state.body.link is not Link.LOST
 
     def take(self, incoming: Incoming) -> None:
-        """One thing that came."""
-        self.state, events = pipeline.advance(self.state, incoming, self.settings)
+        """One thing that came.  Samples that cannot close a second wait for those that do: that halves the work."""
+        self._waiting.append(incoming)
+        if (
+            not isinstance(incoming, RawSamples)
+            or self._closes_a_second(incoming)
+            or len(self._waiting) >= MOST_WAITING
+        ):
+            self.work()
+
+    def work(self) -> None:
+        """Use everything that waits."""
+        if not self._waiting:
+            return
+        self.state, events = pipeline.advance_all(self.state, self._waiting, self.settings)
+        self._waiting = []
+        self._expected_ns.clear()
         self.is_changed = True
         for event in events:
             self._tell(event)
@@ -109,6 +127,18 @@ class Watch:
             "hold_reason": reminder.hold_reason,
             "next_break": messages.iso_or_none(reminder.next_break_ns),
         }
+
+    def _closes_a_second(self, raw: RawSamples) -> bool:
+        """Whether the last sample lies beyond the open second, as far as can be told before its time is known."""
+        at = next((i for i, sensor in enumerate(self.settings.sensors) if sensor.id == raw.sensor), None)
+        if at is None:
+            return True
+        sensor = self.state.sensors[at]
+        before_ns = self._expected_ns.get(raw.sensor, sensor.timebase.last_ns)
+        last_ns = before_ns + round(len(raw.acc_10ug) / max(raw.rate_hz, LEAST_RATE_HZ) * NS_PER_S)
+        self._expected_ns[raw.sensor] = last_ns
+        is_new = raw.arrived_ns - before_ns > NS_PER_S or not sensor.framing.second
+        return is_new or last_ns // NS_PER_S > sensor.framing.second
 
     def _tell(self, event: Event) -> None:
         if isinstance(event, Withdrawn):
