@@ -85,18 +85,15 @@ def step(
     events: list[Event],
 ) -> None:
     """Take one second; `up` is None where the direction cannot be trusted (movement)."""
-    state.shifted = False
-    state.returned_from = 0
+    if state.shifted or state.returned_from:
+        state.shifted, state.returned_from = False, 0
     if state.phase is _STATIC:
-        if up is not None:
-            x, y, z = state.x, state.y, state.z
-            cos = up[0] * x + up[1] * y + up[2] * z
-            if cos >= params.cos_out:
-                _follow(state, epoch, up, params, events)
-                if cos_inclination is not None:
-                    state.cos_incl_sum += cos_inclination
-                    state.incl_s += 1
-                return
+        if up is not None and up[0] * state.x + up[1] * state.y + up[2] * state.z >= params.cos_out:
+            _follow(state, epoch, up, params, events)
+            if cos_inclination is not None:
+                state.cos_incl_sum += cos_inclination
+                state.incl_s += 1
+            return
         state.phase, state.out_epoch = _EXCURSION, epoch
         state.away = [] if up is None else [up]
         if state.left is not None:

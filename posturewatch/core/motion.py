@@ -21,6 +21,7 @@ GAIT_MIN = 0.3  # autocorrelation
 RHYTHM_HOLD_S = 10
 UNBROKEN_HOLD_S = 30  # while the movement in which the rhythm was seen goes on
 MICRO_HOLD_S = 2
+QUIET = frozenset({0b000, 0b001, 0b010, 0b100})  # fewer than two of three seconds
 VIGOROUS_SD_MG = 400.0  # nobody gestures like this for long
 # seats and steps: where a hand's own business is not the body's
 HAND = frozenset({Placement.WRIST, Placement.UNKNOWN})
@@ -54,22 +55,21 @@ def params_of(detection: Detection, placement: Placement) -> MotionParams:
 
 def step(state: MotionState, row: Row, follows: bool, params: MotionParams) -> Motion:
     """Classify one second; `follows` says that the second before was seen."""
-    high = row.sd_mg > params.moving_sd_mg
-    history = (((state.history << 1) if follows else 0) | high) & 7
+    epoch, _, _, _, _, up_x, up_y, up_z, sd_mg, gait, _ = row
+    history = (((state.history << 1) if follows else 0) | (sd_mg > params.moving_sd_mg)) & 7
     state.history = history
-    epoch = row.epoch
-    if row.up_x * state.ref_x + row.up_y * state.ref_y + row.up_z * state.ref_z < params.cos_micro:
-        state.ref_x, state.ref_y, state.ref_z = row.up_x, row.up_y, row.up_z
+    if up_x * state.ref_x + up_y * state.ref_y + up_z * state.ref_z < params.cos_micro:
+        state.ref_x, state.ref_y, state.ref_z = up_x, up_y, up_z
         state.micro_epoch = epoch
-    if history in (0, 1, 2, 4):
+    if history in QUIET:
         state.active = False
         state.moving_epoch = 0
         return _MICRO if epoch - state.micro_epoch <= MICRO_HOLD_S else _STILL
-    if row.gait >= GAIT_MIN:
+    if gait >= GAIT_MIN:
         state.gait_epoch = epoch
     if not state.moving_epoch:
         state.moving_epoch = epoch
     rest_s = epoch - state.gait_epoch
     walking = rest_s <= RHYTHM_HOLD_S or (rest_s <= UNBROKEN_HOLD_S and state.gait_epoch >= state.moving_epoch)
-    state.active = walking or not params.rhythm_only or row.sd_mg > VIGOROUS_SD_MG
+    state.active = walking or not params.rhythm_only or sd_mg > VIGOROUS_SD_MG
     return _WALKING if walking else _MOVING

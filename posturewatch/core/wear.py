@@ -60,7 +60,7 @@ class WearState:
     since_ns: int = 0
     started_ns: int = 0  # of this unbroken stretch of data
     # the open slot
-    slot: int = 0  # number of the ten-second slot, UTC
+    next_epoch: int = 0  # where the next ten-second slot begins, UTC
     frames: int = 0
     x: float = 0.0
     y: float = 0.0
@@ -82,7 +82,7 @@ class WearState:
 
 def restart(state: WearState, now_ns: int) -> None:
     """Forget what cannot be compared across a gap; the wear state itself stays until there is evidence."""
-    state.slot = state.frames = state.turns = state.seen = state.quiet_slots = 0
+    state.next_epoch = state.frames = state.turns = state.seen = state.quiet_slots = 0
     state.x = state.y = state.z = state.high_sd_mg = 0.0
     state.micro_minutes = state.line_minutes = 0
     state.slots = []
@@ -91,21 +91,21 @@ def restart(state: WearState, now_ns: int) -> None:
 
 def step(state: WearState, row: Row, coarse: bool, noise_mg: float | None) -> tuple[Wear, int] | None:
     """Take one second.  A changed wear state comes back with the moment it began, which may be minutes ago."""
-    slot = row.epoch // SLOT_S
+    epoch, x_g, y_g, z_g, _, _, _, _, sd_mg, _, band = row
     changed = None
-    if slot != state.slot:
+    if epoch >= state.next_epoch or epoch < state.next_epoch - SLOT_S:
         if state.frames >= SLOT_MIN_FRAMES:
             changed = _close_slot(state, coarse)
-        state.slot, state.frames = slot, 0
+        state.next_epoch, state.frames = epoch - epoch % SLOT_S + SLOT_S, 0
         state.x = state.y = state.z = state.high_sd_mg = 0.0
     state.frames += 1
-    state.x += row.x_g
-    state.y += row.y_g
-    state.z += row.z_g
-    if row.sd_mg > state.high_sd_mg:
-        state.high_sd_mg = row.sd_mg
-    if row.band is not None:
-        _close_minute(state, row.band, noise_mg)
+    state.x += x_g
+    state.y += y_g
+    state.z += z_g
+    if sd_mg > state.high_sd_mg:
+        state.high_sd_mg = sd_mg
+    if band is not None:
+        _close_minute(state, band, noise_mg)
     return changed
 
 
@@ -119,7 +119,7 @@ def _close_minute(state: WearState, band: Band, noise_mg: float | None) -> None:
 
 
 def _close_slot(state: WearState, coarse: bool) -> tuple[Wear, int] | None:
-    end_ns = (state.slot + 1) * SLOT_S * NS_PER_S
+    end_ns = state.next_epoch * NS_PER_S
     length = math.sqrt(state.x**2 + state.y**2 + state.z**2) or 1.0
     x, y, z = state.x / length, state.y / length, state.z / length
     turned = state.high_sd_mg > MOVED_SD_MG or (
@@ -133,10 +133,14 @@ def _close_slot(state: WearState, coarse: bool) -> tuple[Wear, int] | None:
         del state.slots[0]
     if (state.turns & LAST_MINUTE).bit_count() >= LIVELY_TURNS:
         state.still_from_ns = end_ns
+    turns = state.turns.bit_count()
+    if state.wear is _WORN and turns > QUIET_TURNS_COARSE:  # the ordinary case: plainly worn, and it was
+        state.quiet_slots = 0
+        return None
     body = not coarse and (state.micro_minutes & 3 or state.line_minutes.bit_count() >= LINE_MINUTES)
     quiet = (
         state.seen > WINDOW_SLOTS
-        and state.turns.bit_count() <= (QUIET_TURNS_COARSE if coarse else QUIET_TURNS_FINE)
+        and turns <= (QUIET_TURNS_COARSE if coarse else QUIET_TURNS_FINE)
         and (coarse or not state.micro_minutes)
     )
     state.quiet_slots = state.quiet_slots + 1 if quiet and not state.line_minutes.bit_count() >= LINE_MINUTES else 0
