@@ -31,6 +31,7 @@ GAIT_RISE = 0.15  # of the peak out of the dip before it
 NO_GRAVITY_G = 1e-6
 BREATHING_HZ = (0.1, 0.7)  # 6 to 42 breaths a minute
 NOISE_HZ = (2.0, 4.0)  # above breathing and most sway, below what a block still shows
+SLOWEST_LINE = 2  # lines below 0.13 Hz may be drift of the sensor itself
 FILLED_BLOCKS = 8  # of ten, for gait
 MINUTE_BLOCKS = MINUTE_S * BLOCKS_PER_FRAME
 KEEP_S = MINUTE_S + GAIT_WINDOW_S
@@ -208,7 +209,7 @@ def _band(epoch: Int64Array, block_n: NDArray[np.int32], block_mean: Int64Array,
     power = squared[:, 0] + squared[:, 1] + squared[:, 2]
     in_band = power[_BAND]
     floor = float((power[_NOISE] * _NOISE_GAIN).sum())  # of one line
-    lines = in_band[:-2] + in_band[1:-1] + in_band[2:]
+    lines = in_band[SLOWEST_LINE:-2] + in_band[SLOWEST_LINE + 1 : -1] + in_band[SLOWEST_LINE + 2 :]
     return Band(
         math.sqrt(float(in_band.sum()) * _TO_MG2),
         math.sqrt(floor * len(in_band) * _TO_MG2),

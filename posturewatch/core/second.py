@@ -77,7 +77,7 @@ def _observe(
         wear.restart(sensor.wear, epoch * NS_PER_S)
     sensor.last_epoch = epoch
     sensor.now_motion = moves = motion.step(sensor.motion, row, follows, params.motion)
-    changed = wear.step(sensor.wear, row, params.coarse, params.noise_mg)
+    changed = wear.step(sensor.wear, row, params.wear)
     up = (up_x, up_y, up_z)
     upright = params.posture.up
     tolerance_g = params.norm_tolerance_g

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from posturewatch.core import bouts, breaks, loads, motion, posture
+from posturewatch.core import bouts, breaks, loads, motion, posture, wear
 from posturewatch.types import UNITS_PER_G, Placement
 
 if TYPE_CHECKING:
@@ -143,8 +143,7 @@ class SensorParams:
 
     motion: motion.MotionParams
     posture: posture.PostureParams
-    coarse: bool
-    noise_mg: float | None
+    wear: wear.WearParams
     norm_tolerance_g: float
     static_bouts: bool  # the placement shows a posture
     inclined: bool  # the placement shows an inclination
@@ -170,8 +169,11 @@ def _work_out(settings: Settings) -> Params:
         SensorParams(
             motion.params_of(detection, s.placement),
             posture.params_of(detection, s),
-            s.traits.step_10ug is not None and s.traits.step_10ug > COARSE_10UG,
-            s.traits.noise_mg,
+            wear.params_of(
+                s.traits.step_10ug is not None and s.traits.step_10ug > COARSE_10UG,
+                s.traits.noise_mg,
+                s.placement in motion.HAND,
+            ),
             NORM_TOLERANCE_G,
             s.placement in posture.POSTURAL,
             s.placement in posture.INCLINED and s.calibration is not None,

@@ -39,7 +39,7 @@ WORN_TURNS = 6  # in three minutes, to come back from off body
 AGAIN_TURNS = 4  # in three minutes, to come back from unknown
 MICRO_MIN_MG = 1.0
 MICRO_OVER_NOISE = 3.0
-LINE_OVER_NOISE = 3.5
+LINE_OVER_NOISE = 2.8  # white noise gets there in less than one minute of a hundred
 MOVED_SD_MG = 75.0  # whoever walks may keep the mean direction
 HANDLED_COS = math.cos(math.radians(30.0))
 HANDLED_SD_MG = 150.0
@@ -47,11 +47,24 @@ LIVELY_TURNS = 3  # in one minute: not still
 LINE_MINUTES = 2  # of five, to be a body's
 THREE_MINUTES = 0b111
 SILENT_MG = 0.02  # less noise than this is a digit that hides it
-KEEP_SLOTS = 54  # nine minutes of directions
+KEEP_SLOTS = 114  # nineteen minutes of directions
 NOISE_ONLY_SLOTS = 180  # half an hour
+LIMB_SLOTS = 60  # ten minutes
 DONNING_SNAP_NS = 120 * NS_PER_S
 
 _WORN, _UNKNOWN, _OFF = Wear.WORN, Wear.UNKNOWN, Wear.OFF_BODY
+
+
+@dataclass(frozen=True, slots=True)
+class WearParams:
+    coarse: bool  # the digits hide breathing
+    noise_mg: float | None  # known noise in the breathing band
+    handled_slots: int  # quiet for so long, after it was handled, is off body
+
+
+def params_of(coarse: bool, noise_mg: float | None, on_limb: bool) -> WearParams:
+    """A sleeper turns over and is very still: on a limb being handled proves less, and needs longer."""
+    return WearParams(coarse, noise_mg, 1 if not on_limb else LIMB_SLOTS)
 
 
 @dataclass(slots=True)
@@ -89,13 +102,13 @@ def restart(state: WearState, now_ns: int) -> None:
     state.started_ns = state.still_from_ns = now_ns
 
 
-def step(state: WearState, row: Row, coarse: bool, noise_mg: float | None) -> tuple[Wear, int] | None:
+def step(state: WearState, row: Row, params: WearParams) -> tuple[Wear, int] | None:
     """Take one second.  A changed wear state comes back with the moment it began, which may be minutes ago."""
     epoch, x_g, y_g, z_g, _, _, _, _, sd_mg, _, band = row
     changed = None
     if epoch >= state.next_epoch or epoch < state.next_epoch - SLOT_S:
         if state.frames >= SLOT_MIN_FRAMES:
-            changed = _close_slot(state, coarse)
+            changed = _close_slot(state, params)
         state.next_epoch, state.frames = epoch - epoch % SLOT_S + SLOT_S, 0
         state.x = state.y = state.z = state.high_sd_mg = 0.0
     state.frames += 1
@@ -105,7 +118,7 @@ def step(state: WearState, row: Row, coarse: bool, noise_mg: float | None) -> tu
     if sd_mg > state.high_sd_mg:
         state.high_sd_mg = sd_mg
     if band is not None:
-        _close_minute(state, band, noise_mg)
+        _close_minute(state, band, params.noise_mg)
     return changed
 
 
@@ -118,7 +131,8 @@ def _close_minute(state: WearState, band: Band, noise_mg: float | None) -> None:
     state.noise_seen = band.noise_mg > SILENT_MG
 
 
-def _close_slot(state: WearState, coarse: bool) -> tuple[Wear, int] | None:
+def _close_slot(state: WearState, params: WearParams) -> tuple[Wear, int] | None:
+    coarse = params.coarse
     end_ns = state.next_epoch * NS_PER_S
     length = math.sqrt(state.x**2 + state.y**2 + state.z**2) or 1.0
     x, y, z = state.x / length, state.y / length, state.z / length
@@ -144,10 +158,11 @@ def _close_slot(state: WearState, coarse: bool) -> tuple[Wear, int] | None:
         and (coarse or not state.micro_minutes)
     )
     state.quiet_slots = state.quiet_slots + 1 if quiet and not state.line_minutes.bit_count() >= LINE_MINUTES else 0
-    return _decide(state, end_ns, quiet, bool(body), coarse)
+    return _decide(state, end_ns, quiet, bool(body), params)
 
 
-def _decide(state: WearState, end_ns: int, quiet: bool, body: bool, coarse: bool) -> tuple[Wear, int] | None:
+def _decide(state: WearState, end_ns: int, quiet: bool, body: bool, params: WearParams) -> tuple[Wear, int] | None:
+    coarse = params.coarse
     recent = (state.turns & RECENT).bit_count()
     if state.wear is not _WORN:
         turns = WORN_TURNS if state.wear is _OFF else AGAIN_TURNS
@@ -157,7 +172,9 @@ def _decide(state: WearState, end_ns: int, quiet: bool, body: bool, coarse: bool
             return _change(state, _WORN, _donning_ns(state, end_ns))
     if not quiet or state.wear is _OFF:
         return None
-    if coarse or (not body and _handled(state, end_ns)) or (state.quiet_slots >= NOISE_ONLY_SLOTS and state.noise_seen):
+    slots = state.quiet_slots
+    handled = not body and slots >= params.handled_slots and _handled(state, end_ns)
+    if coarse or handled or (slots >= NOISE_ONLY_SLOTS and state.noise_seen):
         return _change(state, _OFF, max(min(state.still_from_ns, end_ns - 300 * NS_PER_S), state.started_ns))
     if state.wear is _WORN and not body:
         return _change(state, _UNKNOWN, end_ns)
