@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from posturewatch.core.fatigue import (
@@ -86,6 +86,7 @@ def test_more_inclination_never_slows_the_dose(line: HoldingLine, one_deg: float
 
 
 @given(lines, st.floats(allow_nan=True, allow_infinity=True))
+@example(TRUNK_LINE, math.nan)
 def test_dose_rate_is_defined_for_any_number(line: HoldingLine, cos_inclination: float) -> None:
     assert 0.0 <= dose_rate_per_s(line, cos_inclination) <= 0.25
 

@@ -159,6 +159,29 @@ def test_figures_of_bouts_and_breaks() -> None:
     assert (summary["breaks_micro"], summary["breaks_real"], summary["sedentary_longest_s"]) == (1, 2, 1500)
 
 
+def test_the_time_weighted_median_is_the_bout_in_which_half_the_time_had_passed() -> None:
+    summary = summarise(rows(None, 7200), [static(100), static(100), static(100), static(200)], Placement.CHEST)
+    assert summary["static_time_weighted_median_s"] == 100
+
+
+@pytest.mark.parametrize(("still_s", "rest_s"), [(2, 0), (3, 3)])
+def test_rest_takes_three_seconds(still_s: int, rest_s: int) -> None:
+    # the second in which a turn ends still has its velocity
+    turns = np.radians([0.0, 10.0, *[18.0] * (still_s + 1), 8.0])
+    up = np.stack([-np.sin(turns), np.zeros(len(turns)), np.cos(turns)], axis=1)
+    seconds = ExposureRows(np.arange(len(turns)), np.ones(len(turns), dtype=bool), up=up)
+    summary = summarise(add_angles(seconds, Calibration((0.0, 0.0, 1.0))), [], Placement.CHEST)
+    assert summary["rest_pct"] == pytest.approx(100 * rest_s / len(turns), abs=1e-3)
+
+
+def test_a_rise_is_seen_across_chunks() -> None:
+    accumulator = ExposureAccumulator(Placement.THIGH)
+    for epoch, posture in enumerate((Posture.SITTING, Posture.UNKNOWN, Posture.STANDING, Posture.STANDING)):
+        code = np.array([POSTURES.index(posture)], dtype=np.int8)
+        accumulator.add(ExposureRows(np.array([epoch]), np.ones(1, dtype=bool), posture=code))
+    assert accumulator.summary()["sit_to_stand_per_h"] == pytest.approx(3600 / 4)
+
+
 def test_times_in_each_state_and_rises_from_the_chair() -> None:
     sit, stand, unknown = (POSTURES.index(p) for p in (Posture.SITTING, Posture.STANDING, Posture.UNKNOWN))
     course = [sit] * 10 + [unknown] * 2 + [stand] * 8 + [sit] * 5

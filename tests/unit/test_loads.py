@@ -8,7 +8,7 @@ import pytest
 
 from posturewatch.core.fatigue import Joint, fatigue_after, fatigue_after_rest
 from posturewatch.core.holding import HEAD_LINE, TRUNK_LINE, HoldingLine
-from posturewatch.core.loads import LoadState, accumulate, build_params
+from posturewatch.core.loads import MAX_DOSE_FRAC, LoadState, accumulate, build_params
 from posturewatch.core.settings import Detection
 from posturewatch.types import Placement
 
@@ -74,6 +74,13 @@ def test_beyond_the_line_four_seconds_use_up_all_of_it() -> None:
     for _ in range(4):
         accumulate(load, cos_deg(61), False, build_params(Placement.CHEST, Detection()))
     assert load.hold_dose_frac == pytest.approx(1.0)
+
+
+def test_a_dose_stops_growing_where_it_says_nothing_new() -> None:
+    load = LoadState()
+    for _ in range(100):
+        accumulate(load, cos_deg(61), False, build_params(Placement.CHEST, Detection()))
+    assert load.hold_dose_frac == MAX_DOSE_FRAC
 
 
 def test_full_support_is_rest_at_any_inclination() -> None:
