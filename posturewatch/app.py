@@ -23,7 +23,7 @@ from posturewatch.config import load
 from posturewatch.control import listening, socket_path
 from posturewatch.errors import ConfigError, SnapshotError
 from posturewatch.messages import Topics
-from posturewatch.mqtt_settings import MQTT_5
+from posturewatch.mqtt_settings import MQTT_311
 from posturewatch.sinks import SinkContext, discover
 from posturewatch.sinks.outbox import Outbox
 from posturewatch.sources import PacketQueue
@@ -135,13 +135,22 @@ class Given:
     has_control: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How to reach the broker."""
+
+    publish: MqttSettings
+    hear: MqttSettings  # for samples: binary ones need MQTT 5
+    embedded: EmbeddedBroker | None = None
+
+
 async def run(given: Given) -> None:
     """Watch over the wearers until stopped.  Raises what ended it otherwise, as a `PosturewatchError` or a bug."""
     while True:
         folder = given.loaded.state_folder()
         with lock_folder(folder):
-            async with _broker(given, folder) as (mqtt, embedded):
-                app = App(given, mqtt, embedded)
+            async with _broker(given, folder) as access:
+                app = App(given, access)
                 await app.serve()
         if app.successor is None:
             return
@@ -149,31 +158,36 @@ async def run(given: Given) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _broker(given: Given, folder: Path) -> AsyncIterator[tuple[MqttSettings, EmbeddedBroker | None]]:
-    """The broker of the configuration, or one of our own."""
+async def _broker(given: Given, folder: Path) -> AsyncIterator[Access]:
+    """The broker of the configuration, or one of our own.
+
+    The embedded one throws out every 3.1.1 client that is to get a message with MQTT 5 properties.  So we send it
+    none: we publish as a 3.1.1 client ourselves, and what has to expire there ends with it.
+    """
     mqtt = given.loaded.to_mqtt()
     own = given.loaded.config.broker
     if not own.is_embedded:
-        yield mqtt, None
+        yield Access(mqtt, mqtt)
         return
     async with embedded_broker(folder, port=own.port or given.port) as broker:
-        port = broker.port if mqtt.protocol == MQTT_5 else broker.port_311
         if given.on_broker is not None:
             given.on_broker(broker)
         log.info("embedded broker: 127.0.0.1:%d (MQTT 5), :%d (3.1.1)", broker.port, broker.port_311)
-        names = {"port": port, "protocol": mqtt.protocol, "client_id": mqtt.client_id, "base_topic": mqtt.base_topic}
-        yield broker.settings(**names), broker
+        names = {"client_id": mqtt.client_id, "base_topic": mqtt.base_topic}
+        yield Access(
+            broker.settings(port=broker.port_311, protocol=MQTT_311, **names), broker.settings(**names), broker
+        )
 
 
 class App:
     """The parts of one configuration, while it is in force."""
 
-    def __init__(self, given: Given, mqtt: MqttSettings, embedded: EmbeddedBroker | None) -> None:
+    def __init__(self, given: Given, access: Access) -> None:
         """Build everything; nothing runs yet."""
         self._given = given
         self._clock = given.clock
-        self._mqtt = mqtt
-        self._embedded = embedded
+        self._access = access
+        self._mqtt = mqtt = access.publish
         self._loaded = given.loaded
         self._topics = Topics(mqtt.base_topic)
         self._outbox = Outbox(self._clock.now_ns)
@@ -231,7 +245,7 @@ class App:
             def put(item: Any) -> None:
                 puts[item.sensor](item)
 
-            yield "samples", MqttSource(self._mqtt, puts, put, self._clock.now_ns)
+            yield "samples", MqttSource(self._access.hear, puts, put, self._clock.now_ns)
 
     # ------------------------------------------------------------ running
 
@@ -263,8 +277,8 @@ class App:
         group.create_task(self._tick(), name="ticks")
         group.create_task(self._save_now_and_then(), name="saver")
         group.create_task(self._tell_service(), name="service notice")
-        if self._embedded is not None:
-            group.create_task(self._until_broker_dies(self._embedded.pid), name="broker")
+        if self._access.embedded is not None:
+            group.create_task(self._until_broker_dies(self._access.embedded.pid), name="broker")
 
     async def _finish(self, sink: asyncio.Task[None]) -> None:
         """Save, say what is left to say, and hang up; bounded, since nobody waits for us."""
