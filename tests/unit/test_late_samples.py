@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
+from posturewatch_sim.scenarios import load
+from posturewatch_sim.stream import samples
 
 from posturewatch.core.pipeline import advance, advance_all, initial
 from posturewatch.core.settings import SensorSettings, Settings
 from posturewatch.core.snapshot import dump_state
 from posturewatch.rules import discover
 from posturewatch.types import NS_PER_S, Link, Placement, SampleBatch, Tick, Wear
-from posturewatch_sim.scenarios import load
-from posturewatch_sim.stream import samples
 
 START_NS = 1_790_000_000 * NS_PER_S
 SETTINGS = Settings("me", (SensorSettings("s", Placement.CHEST),), discover())
