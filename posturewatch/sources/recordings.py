@@ -140,10 +140,9 @@ def _check_unit(found: Samples, acc: Int32Array) -> None:
             f"{found.path}: the samples are about {norm_g:.3g} {found.unit} long, where a body at rest reads 1 g with"
             " gravity included: check the unit (--unit g, mg or m/s2) and that gravity was not taken out"
         )
-    low = acc.max(axis=0) == acc.min(axis=0)
-    if int(low.sum()) > 1:
-        names = ", ".join(name for name, same in zip("xyz", low, strict=True) if same)
-        raise RecordingError(f"{found.path}: {names} never change: three axes with gravity are needed")
+    missing = [name for name, axis in zip("xyz", acc.T, strict=True) if not axis.any()]
+    if len(missing) > 1:
+        raise RecordingError(f"{found.path}: {', '.join(missing)} are 0 throughout: three axes with gravity are needed")
 
 
 def _is_within(value: float, bounds: tuple[float, float]) -> bool:
@@ -219,10 +218,7 @@ def _tables(path: Path) -> Iterator[Piece]:
         batches = _parquet(pa, path) if path.suffix.lower() in (".parquet", ".pq") else _csv(pa, path)
         for batch in batches:
             if batch.num_rows:
-                yield (
-                    _column(path, batch, 0),
-                    [_number(path, batch, i) for i in (1, 2, 3)],
-                )
+                yield _time(path, batch), [_number(path, batch, i) for i in (1, 2, 3)]
     except (pa.ArrowInvalid, pa.ArrowException, OSError, UnicodeDecodeError) as error:
         first = str(error).splitlines()[0].rstrip(".")
         raise RecordingError(f"{path}: cannot be read ({first}); is it complete?") from error
@@ -261,30 +257,40 @@ def _choose(path: Path, names: list[str]) -> list[str]:
     time = next((lower[n] for n in TIME_NAMES if n in lower), None)
     axes = next(([lower[n] for n in group] for group in AXIS_NAMES if all(n in lower for n in group)), None)
     if time is None or axes is None:
-        missing = "a time column (t_s in seconds, or time)" if time is None else "three axes (x, y, z)"
-        raise RecordingError(f"{path}: {missing} is missing; it has {', '.join(names[:12]) or 'no columns'}")
+        missing = "a time column (t_s in seconds, or time) is" if time is None else "three axes (x, y, z) are"
+        raise RecordingError(f"{path}: {missing} missing; it has {', '.join(names[:12]) or 'no columns'}")
     return [time, *axes]
 
 
-def _column(path: Path, batch: Any, index: int) -> NDArray[Any]:
-    column = batch.column(index)
-    if str(column.type) in ("string", "large_string"):
+def _time(path: Path, batch: Any) -> NDArray[Any]:
+    column = batch.column(0)
+    if not _is_text(column):
+        return _array(column)
+    for kind in ("double", "timestamp[ns]"):
         try:
-            column = column.cast("timestamp[ns]")
+            return _array(column.cast(kind))
         except Exception as error:
             if type(error).__module__.split(".")[0] != "pyarrow":
                 raise
-            raise RecordingError(f"{path}: {column[0].as_py()!r} is no time: seconds or ISO 8601 is wanted") from error
+    raise RecordingError(f"{path}: {column[0].as_py()!r} is no time: seconds or ISO 8601 is wanted")
+
+
+def _number(path: Path, batch: Any, index: int) -> NDArray[Any]:
+    column = batch.column(index)
+    array = _array(column)
+    if _is_text(column) or not np.issubdtype(array.dtype, np.number):
+        name = batch.schema.names[index]
+        raise RecordingError(f"{path}: column {name} holds {str(column[0].as_py())!r}, which is no number")
+    return array
+
+
+def _array(column: Any) -> NDArray[Any]:
     array: NDArray[Any] = column.to_numpy(zero_copy_only=False)
     return array
 
 
-def _number(path: Path, batch: Any, index: int) -> NDArray[Any]:
-    array = _column(path, batch, index)
-    if not np.issubdtype(array.dtype, np.number):
-        name = batch.schema.names[index]
-        raise RecordingError(f"{path}: column {name} holds {str(array[0])!r}, which is no number")
-    return array
+def _is_text(column: Any) -> bool:
+    return str(column.type) in ("string", "large_string", "string_view")
 
 
 def _count(path: Path) -> int:
