@@ -207,7 +207,9 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Program]]:
 def configure(tmp_path: Path) -> Callable[..., Path]:
     """Writes a configuration for a broker on this machine."""
 
-    def write(port: int, sensor: str = 'source = "simulated"', more: str = "", storage: str = "", wearer: str = "") -> Path:
+    def write(
+        port: int, sensor: str = 'source = "simulated"', more: str = "", storage: str = "", wearer: str = ""
+    ) -> Path:
         path = tmp_path / "posturewatch.toml"
         path.write_text(
             f'[storage]\nfolder = "{tmp_path}/kept"\n{storage}\n[broker]\nhost = "127.0.0.1"\nport = {port}\n'
