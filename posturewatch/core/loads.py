@@ -58,6 +58,7 @@ class LoadParams:
 
     line: HoldingLine | None  # None: this placement has no hold dose
     supported: bool
+    pause_below_cos: float  # so far down is lying, or cannot be told from it: neither load nor rest
     neutral_keep_frac: float
     break_keep_frac: float
     fatigue_index: bool
@@ -75,6 +76,7 @@ def build_params(placement: Placement, detection: Detection) -> LoadParams:
     return LoadParams(
         line=line,
         supported=detection.supported,
+        pause_below_cos=-1.0 if line is None else math.cos(math.radians(max(detection.lying_deg, line.high_deg))),
         neutral_keep_frac=keep_frac(1.0, detection.tau_neutral_s),
         break_keep_frac=keep_frac(1.0, detection.tau_break_s),
         fatigue_index=detection.fatigue_index and line is not None,
@@ -88,14 +90,14 @@ def build_params(placement: Placement, detection: Detection) -> LoadParams:
 def accumulate(load: LoadState, cos_inclination: float | None, in_break: bool, params: LoadParams) -> None:
     """One worn second: a break or a neutral posture takes from the loads, an unsupported inclined one adds.
 
-    `cos_inclination` None means that this second's inclination is unknown: outside a break nothing changes then.
+    Outside a break nothing changes where the inclination is unknown (None, NaN) or that of somebody lying.
     """
     line = params.line
     if line is None:
         return
     if in_break:
         load.hold_dose_frac *= params.break_keep_frac
-    elif cos_inclination is None or cos_inclination != cos_inclination:  # noqa: PLR0124 - the cheapest test for NaN
+    elif cos_inclination is None or not cos_inclination >= params.pause_below_cos:
         return
     elif cos_inclination >= line.cos_low or params.supported:
         load.hold_dose_frac *= params.neutral_keep_frac

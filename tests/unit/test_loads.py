@@ -76,6 +76,16 @@ def test_beyond_the_line_four_seconds_use_up_all_of_it() -> None:
     assert load.hold_dose_frac == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize(
+    ("placement", "lying_deg"), [(Placement.CHEST, 66), (Placement.CHEST, 90), (Placement.HEAD, 86)]
+)
+def test_lying_down_is_neither_load_nor_rest(placement: Placement, lying_deg: float) -> None:
+    load = LoadState(hold_dose_frac=0.5)
+    for _ in range(600):
+        accumulate(load, cos_deg(lying_deg), False, build_params(placement, Detection(fatigue_index=True)))
+    assert load == LoadState(hold_dose_frac=0.5)
+
+
 def test_a_dose_stops_growing_where_it_says_nothing_new() -> None:
     load = LoadState()
     for _ in range(100):
