@@ -36,6 +36,7 @@ from posturewatch.types import (
     NS_PER_S,
     BreakEnded,
     Frames,
+    Motion,
     Placement,
     RawSamples,
     SampleBatch,
@@ -188,12 +189,14 @@ class Replay:
         worn = self._codes(epoch, list(self.timeline.wear.until(self.end_ns)), tuple(Wear)) == tuple(Wear).index(
             Wear.WORN
         )
+        motion = self._codes(epoch, list(self.timeline.motion.until(self.end_ns)), MOTIONS)
+        calm = np.isin(motion, [MOTIONS.index(Motion.STILL), MOTIONS.index(Motion.MICRO)])
         rows = ExposureRows(
             epoch,
             worn,
-            up=up.astype(np.float64),
+            up=np.where(calm[:, None], up, np.nan),  # while moving it is no inclination
             posture=self._codes(epoch, list(self.timeline.posture.until(self.end_ns)), POSTURES),
-            motion=self._codes(epoch, list(self.timeline.motion.until(self.end_ns)), MOTIONS),
+            motion=motion,
         )
         if self.calibration is not None:
             rows = add_angles(rows, self.calibration)
