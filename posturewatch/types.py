@@ -27,7 +27,7 @@ BLOCKS_PER_FRAME = 10  # 100 ms blocks in a 1 s frame
 
 
 class Placement(StrEnum):
-    """Where on the body a sensor is worn; it decides what may be published (design 8.1)."""
+    """Where on the body a sensor is worn; it decides what may be published."""
 
     CHEST = "chest"
     TORSO = "torso"
@@ -93,7 +93,7 @@ class Level(StrEnum):
 
 
 class ReminderPhase(StrEnum):
-    """The states of one wearer's reminder (peers 9.2, design 7)."""
+    """The states of one wearer's reminder."""
 
     OFF = "off"
     NOT_WORN = "not_worn"
@@ -109,7 +109,7 @@ class ReminderPhase(StrEnum):
 
 
 class Verb(StrEnum):
-    """What a wearer or a dashboard may ask for (peers 9.2)."""
+    """What a wearer or a dashboard may ask for."""
 
     ACK = "ack"
     SNOOZE = "snooze"
@@ -313,7 +313,7 @@ class Withdrawn:
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """Something for the logbook (design 7: `event`)."""
+    """Something for the logbook."""
 
     t_ns: int
     event_type: str
@@ -323,7 +323,7 @@ class Happened:
 
 @dataclass(frozen=True, slots=True)
 class Silenced:
-    """A rule was due and no prompt was given; why (design 4: `why`)."""
+    """A rule was due and no prompt was given; why."""
 
     t_ns: int
     rule: str

@@ -1,4 +1,4 @@
-"""Bouts in one posture: an anchor direction, excursions from it, shifts, fidgets and drift (science 6).
+"""Bouts in one posture: an anchor direction, excursions from it, shifts, fidgets and drift.
 
     static ──δ > 10°, or moving──► excursion ──δ < 7° within 10 s──► static   (a fidget)
                                       │

@@ -1,4 +1,4 @@
-"""What counts as a break: micro (30 s of movement, or out of the posture and back) and real (design 8.1).
+"""What counts as a break: micro (30 s of movement, or out of the posture and back) and real.
 
 Real: at least 120 s of movement within any 180 s; with a thigh sensor also five minutes on one's feet.  It is over
 when nothing moved for a minute, and ended where the movement did.  Time off the body is dealt with in the pipeline.

@@ -57,7 +57,7 @@ class Row(NamedTuple):
 
 
 class Band(NamedTuple):
-    """One minute between 0.1 and 0.7 Hz (science 4.6: B, N and, new here, the narrowness of the highest line)."""
+    """One minute between 0.1 and 0.7 Hz."""
 
     rms_mg: float  # B, vector RMS
     noise_mg: float  # N, what white noise of the level found at 2 to 4 Hz would show there

@@ -2,7 +2,7 @@
 
 Samples are binned on an absolute UTC grid into 100 ms blocks and 1 s frames, as exact integer sums.  Integer sums do
 not care about order or about where a stream was cut, so live and replay give the same bits.  The sums are carried in
-float64, where every integer below 2^53 is exact: 3 kHz x (16 g)^2 x 3 axes needs 2^44 (design 1; platform 1.4).
+float64, where every integer below 2^53 is exact: 3 kHz x (16 g)^2 x 3 axes needs 2^44.
 
 A second closes when a later sample arrives or a tick says so.  What belongs to it afterwards is late, and counted.
 """

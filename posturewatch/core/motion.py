@@ -1,7 +1,7 @@
 """How much the sensor moves: still, micro, moving or walking.
 
-Moving: SD of |a| over 2 s above 75 mg in two of three seconds (science 4.4).  Walking: moving with a rhythm, seen
-within the last ten seconds.  Micro: the direction left the last one by 5 degrees (science 6).  At a wrist a busy hand
+Moving: SD of |a| over 2 s above 75 mg in two of three seconds.  Walking: moving with a rhythm, seen
+within the last ten seconds.  Micro: the direction left the last one by 5 degrees.  At a wrist a busy hand
 moves as much as a walk does, so there only a rhythm counts towards a break.
 """
 

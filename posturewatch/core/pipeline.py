@@ -55,7 +55,7 @@ def _apply(state: State, incoming: Incoming, settings: Settings, events: list[Ev
     if isinstance(incoming, RawSamples | SampleBatch | Frames):
         index = next((i for i, s in enumerate(settings.sensors) if s.id == incoming.sensor), None)
         if index is not None:
-            _take(state, index, incoming, settings)
+            _take(state, index, incoming, settings, events)
             _run(state, settings, events, _frontier(state))
     elif isinstance(incoming, Tick):
         _tick(state, incoming.now_ns, settings, events)
@@ -85,7 +85,9 @@ def close(state: State, settings: Settings) -> tuple[State, list[Event]]:
 # ---------------------------------------------------------------- what comes in
 
 
-def _take(state: State, index: int, incoming: RawSamples | SampleBatch | Frames, settings: Settings) -> None:
+def _take(
+    state: State, index: int, incoming: RawSamples | SampleBatch | Frames, settings: Settings, events: list[Event]
+) -> None:
     sensor = state.sensors[index]
     if isinstance(incoming, RawSamples):
         batch = timebase.align(sensor.timebase, incoming)
@@ -99,13 +101,13 @@ def _take(state: State, index: int, incoming: RawSamples | SampleBatch | Frames,
         sensor.silent = False
     for frames in parts:
         if len(frames.epoch) and len(sensor.features.epoch) and frames.epoch[0] <= sensor.features.epoch[-1]:
-            _set_back(state, sensor, int(frames.epoch[0]), settings)
+            _set_back(state, sensor, int(frames.epoch[0]), settings, events)
         sensor.rows += rows_of(sensor.features, frames)
 
 
-def _set_back(state: State, sensor: SensorState, epoch: int, settings: Settings) -> None:
+def _set_back(state: State, sensor: SensorState, epoch: int, settings: Settings, events: list[Event]) -> None:
     """The clock was set back: move all that is remembered with it, so that nothing grows and nothing is lost."""
-    _run(state, settings, [], None)
+    _run(state, settings, events, None)
     delta_s = epoch - (sensor.last_epoch + 1)
     if delta_s >= 0:
         return

@@ -1,4 +1,4 @@
-"""Which posture, from the direction of up in the sensor and what the placement permits (design 8.1, science 4.4).
+"""Which posture, from the direction of up in the sensor and what the placement permits.
 
 A thigh tells sitting from standing; a trunk tells lying from upright; a head, a wrist or an unknown place tells
 nothing.  Without a calibration (which way is up when standing) nothing is said either.

@@ -167,7 +167,7 @@ def _count(state: State, epoch: int, at: Posture, cos_inclination: float | None,
 
 
 def _joined(state: State, settings: Settings) -> tuple[Motion, Posture, Direction | None, float | None, bool]:
-    """Several sensors of one wearer: the trunk gives the angle, the thigh gives the seat (design 8.1)."""
+    """Several sensors of one wearer: the trunk gives the angle, the thigh gives the seat."""
     moves, active = Motion.UNKNOWN, False
     at = lying = Posture.UNKNOWN
     up: Direction | None = None

@@ -14,9 +14,9 @@ from posturewatch.types import UNITS_PER_G, Placement
 if TYPE_CHECKING:
     from posturewatch.rules import Rule
 
-COARSE_10UG = 4 * UNITS_PER_G // 1000  # a digit of more than 4 mg hides breathing (science 4.6)
+COARSE_10UG = 4 * UNITS_PER_G // 1000  # a digit of more than 4 mg hides breathing
 
-NORM_TOLERANCE_G = 0.06  # a direction is trusted while |a| is this near to 1 g (science 4.2)
+NORM_TOLERANCE_G = 0.06  # a direction is trusted while |a| is this near to 1 g
 Vector = tuple[float, float, float]
 
 
@@ -31,7 +31,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Where `up` and `forward` point in the sensor's own axes, found once per mounting (science 4.1)."""
+    """Where `up` and `forward` point in the sensor's own axes, found once per mounting."""
 
     up: Vector  # unit vector: the sensor's direction of up when the wearer stands upright
     forward: Vector | None = None  # unit vector; None without a bend pose: only unsigned inclination is known
@@ -62,7 +62,7 @@ class SensorSettings:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """Thresholds of science.md 4 to 6, as design 8.1 settles them."""
+    """Thresholds of the detector; the comment says whose they are."""
 
     theta_out_deg: float = 10.0  # leaves the posture
     theta_in_deg: float = 7.0  # is back in it
@@ -89,7 +89,7 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class Reminding:
-    """Budgets and manners (peers 9.2 to 9.4)."""
+    """Budgets and manners."""
 
     enabled: bool = True
     as_due: bool = False  # replay: no quiet, budget, grace, back-off: prompts are the raw moments

@@ -1,4 +1,4 @@
-"""Is the sensor on a body?  Worn, unknown, or off body, within minutes (science 4.6, design 8.1).
+"""Is the sensor on a body?  Worn, unknown, or off body, within minutes.
 
 A sensor on a desk is the most static posture there is.  Two kinds of evidence tell a still body from it:
 
@@ -195,7 +195,7 @@ def _donning_ns(state: WearState, end_ns: int) -> int:
 
 
 def _handled(state: WearState, end_ns: int) -> bool:
-    """Was it taken and put down just before the stillness, and does it point elsewhere since? (science 4.6)"""
+    """Was it taken and put down just before the stillness, and does it point elsewhere since?"""
     still = min(max(int((end_ns - state.still_from_ns) // (SLOT_S * NS_PER_S)), WINDOW_SLOTS), len(state.slots))
     cut = len(state.slots) - still
     burst = max((s[3] for s in state.slots[max(cut - 6, 0) : cut + 2]), default=0.0)

@@ -1,6 +1,6 @@
 """A recording through the same core that runs live: flat out or paced, with the exposure summary at the end.
 
-A sensor whose mounting is not known gets a first pass that finds upright from walking (design 8.1).  Its frames are
+A sensor whose mounting is not known gets a first pass that finds upright from walking.  Its frames are
 kept in a temporary file, so that the recording is read once and memory does not grow with its length.
 """
 

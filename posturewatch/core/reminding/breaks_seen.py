@@ -1,4 +1,4 @@
-"""What movement does to a reminder: it always clears it, and it earns credit (peers 9.2, rule 1)."""
+"""What movement does to a reminder: it always clears it, and it earns credit."""
 
 from __future__ import annotations
 

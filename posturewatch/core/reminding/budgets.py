@@ -1,4 +1,4 @@
-"""When to hold a prompt back: quiet hours, holds, grace, budgets, gaps, back-off (peers 9.2 to 9.4)."""
+"""When to hold a prompt back: quiet hours, holds, grace, budgets, gaps, back-off."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One reminder from its first prompt to its end: open, prompt, repeat, close (peers 9.2)."""
+"""One reminder from its first prompt to its end: open, prompt, repeat, close."""
 
 from __future__ import annotations
 

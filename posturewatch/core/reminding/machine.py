@@ -1,4 +1,4 @@
-"""The reminder machine: one step for each closed second, after detection (peers 9.2, 9.3).
+"""The reminder machine: one step for each closed second, after detection.
 
 Nearly every second changes nothing, so `step` first finds out whether anything can have changed, and only then
 decides.  Deciding in every second gives the same events; a property test holds the two against each other.

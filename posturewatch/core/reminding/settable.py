@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Value = float | str | bool | None
 
-STATIC_MIN = (5.0, 60.0)  # science 3.1
+STATIC_MIN = (5.0, 60.0)  # nobody wants less than these
 SEDENTARY_MIN = (15.0, 120.0)
 HIGHEST_RUNG = 3
 WORDS_ON = ("on", "true", "1", "yes")

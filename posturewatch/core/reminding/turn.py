@@ -91,7 +91,7 @@ def cap_loads(turn: Turn, cap_frac: float) -> None:
 
 
 def find_obstacle(body: Body, level: Level) -> str | None:
-    """Why nobody may be spoken to in this second, by what the body does; None: go ahead (science 3.1, design 8.1)."""
+    """Why nobody may be spoken to in this second, by what the body does; None: go ahead."""
     if body.wear is Wear.OFF_BODY:
         return "not worn"
     if body.link is not Link.OK or body.wear is not Wear.WORN or body.motion is Motion.UNKNOWN:
