@@ -1,0 +1,86 @@
+"""What the daemon may import: it runs for months on small machines, and starts in a moment."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+OUTSIDE = {
+    "aiomqtt",
+    "annotated_types",
+    "click",
+    "numpy",
+    "paho",
+    "platformdirs",
+    "posturewatch",
+    "pydantic",
+    "pydantic_core",
+    "typing_extensions",
+    "typing_inspection",
+    "tzdata",
+}
+
+LIST = """
+import json, sys
+before = set(sys.modules)
+from posturewatch import app, clock, config, log_output, sinks
+from posturewatch.cli import run
+from posturewatch.sources import mqtt
+sinks.discover()
+own = set(sys.stdlib_module_names) | {name.split(".")[0] for name in before}
+found = {name.split(".")[0] for name in sys.modules if not name.startswith("_sysconfigdata")}
+print(json.dumps(sorted(found - own)))
+"""
+
+
+def test_the_daemon_imports_what_is_named_here_and_nothing_else():
+    said = subprocess.run([sys.executable, "-c", LIST], check=True, capture_output=True, text=True).stdout
+    assert set(json.loads(said)) - OUTSIDE == set()
+
+
+def test_a_checked_start_imports_nothing_heavy(tmp_path):
+    path = tmp_path / "posturewatch.toml"
+    path.write_text('[[wearer]]\nid = "me"\n[[wearer.sensor]]\nid = "chest"\nplacement = "chest"\n')
+    command = [sys.executable, "-X", "importtime", "-m", "posturewatch", "run", "--check", "--config", str(path)]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stderr
+    seen = {line.split("|")[-1].strip().split(".")[0] for line in said.splitlines() if line.startswith("import time:")}
+    assert "numpy" in seen
+    assert seen & {"scipy", "pandas", "polars", "pyarrow", "rich", "matplotlib", "pydantic_settings", "bleak"} == set()
+    assert "posturewatch_sim" not in seen
+
+
+def test_help_imports_no_command_and_no_science():
+    command = [sys.executable, "-X", "importtime", "-m", "posturewatch", "--help"]
+    result = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert "  demo " in result.stdout
+    names = {line.split("|")[-1].strip() for line in result.stderr.splitlines() if line.startswith("import time:")}
+    assert {n for n in names if n.startswith("posturewatch.cli.")} == set()
+    assert {n.split(".")[0] for n in names} & {"numpy", "pydantic", "asyncio", "aiomqtt", "rich"} == set()
+
+
+def seconds(command: list[str]) -> float:
+    """The least of several runs: what the machine can do when nobody disturbs it."""
+    found = []
+    for _ in range(7):
+        began_s = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        found.append(time.perf_counter() - began_s)
+    return min(found)
+
+
+def test_help_costs_at_most_eight_times_a_bare_interpreter():
+    bare_s = seconds([sys.executable, "-c", ""])
+    assert seconds([sys.executable, "-m", "posturewatch", "--help"]) <= 8 * bare_s
+
+
+@pytest.mark.parametrize("name", ["run", "demo", "record", "replay", "simulate", "status", "config", "why", "score"])
+def test_each_command_is_found_and_explains_itself(name):
+    result = subprocess.run(
+        [sys.executable, "-m", "posturewatch", name, "--help"], check=False, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    assert f"Usage: posturewatch {name}" in result.stdout
