@@ -191,7 +191,7 @@ def test_a_full_disk_is_told_once_and_does_not_end_it(start, configure, start_br
     ears.until(STATE)
     time.sleep(2.5)
     assert program.process.poll() is None
-    assert not list((tmp_path / "kept").glob("me*.json"))
+    assert not (tmp_path / "kept" / "me.snapshot").exists()
     assert program.end(signal.SIGTERM) == 0
     assert program.say().count("WARNING") == 1
 
