@@ -74,6 +74,7 @@ def close(state: State, settings: Settings) -> tuple[State, list[Event]]:
     for sensor, about in zip(state.sensors, settings.sensors, strict=True):
         for frames in close_second(sensor.framing, about.id):
             sensor.rows += rows_of(sensor.features, frames)
+            sensor.silent = False
     _run(state, settings, events, None)
     end_epoch = state.last_epoch + 1
     changes.end_break(state, breaks.close(state.breaks, settings.params.breaks.micro_s), end_epoch, events)
