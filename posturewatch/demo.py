@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from posturewatch.app import Given, run
 from posturewatch.clock import ScaledClock, read_wall_ns
-from posturewatch.config import Broker, Config, LoadedConfig, Sensor, Storage, Wearer
+from posturewatch.config import Broker, Config, LoadedConfig, Sensor, Storage, Wearer, write_calibration
 from posturewatch.errors import PosturewatchError
 from posturewatch.sinks.jsonl import payload_of
-from posturewatch.sources.simulated import SimulatedSensor, find_scenario
+from posturewatch.sources.simulated import SimulatedSensor, find_scenario, find_upright
 from posturewatch.types import NS_PER_S, Placement
 
 if TYPE_CHECKING:
@@ -140,9 +140,19 @@ async def _end_after(cycle: Cycle, given: Given) -> None:
 
 def configuration(options: DemoOptions, folder: Path) -> LoadedConfig:
     """The same configuration a person would write, with a simulated sensor on one's own broker."""
-    scenario = find_scenario(SimulatedSensor(WEARER, options.scenario, options.seed))
+    simulated = SimulatedSensor(WEARER, options.scenario, options.seed)
+    scenario = find_scenario(simulated)
     placement = Placement(scenario.wearers[0].placement)
-    sensor = Sensor(id=WEARER, placement=placement, source="simulated", scenario=scenario.name, seed=options.seed)
+    calibration = folder / "calibration.json"
+    write_calibration(calibration, find_upright(simulated))
+    sensor = Sensor(
+        id=WEARER,
+        placement=placement,
+        source="simulated",
+        scenario=scenario.name,
+        seed=options.seed,
+        calibration_file=calibration,
+    )
     wearer = Wearer(id=WEARER, sensor=(sensor,))
     config = Config(broker=Broker(port=options.port), storage=Storage(folder=folder), wearer=(wearer,))
     return LoadedConfig(config)

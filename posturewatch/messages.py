@@ -369,8 +369,9 @@ def _json(payload: payloads.Payload) -> bytes:
 
 
 def _finite(detail: Mapping[str, float | str | bool]) -> dict[str, float | str | bool]:
-    """Without the numbers that JSON cannot say."""
-    return {k: v for k, v in detail.items() if not isinstance(v, float) or math.isfinite(v)}
+    """Without the numbers that JSON cannot say, and moments as ISO 8601."""
+    finite = {k: v for k, v in detail.items() if not isinstance(v, float) or math.isfinite(v)}
+    return {k.removesuffix("_ns"): iso(int(v)) if k.endswith("_ns") else v for k, v in finite.items()}
 
 
 def write_schemas(folder: Path) -> None:

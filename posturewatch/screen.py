@@ -155,7 +155,8 @@ class LiveView:
         asks = reminder.due and self._said
         table = Table.grid(padding=(0, 2))
         table.add_row("time", f"{self._time()}   (simulated, {watch.wearer})")
-        table.add_row("sensor", f"{body.wear}, {body.motion}, {body.posture}")
+        angle = "" if body.inclination_deg is None else f", {body.inclination_deg:.0f}° from upright"
+        table.add_row("sensor", f"{body.wear}, {body.motion}, {str(body.posture).replace('_', ' ')}{angle}")
         table.add_row("one posture", _bar(body.static_s / limits.static_limit_s, body.static_s, limits.static_limit_s))
         share = body.sedentary_s / limits.sedentary_limit_s
         table.add_row("without a break", _bar(share, body.sedentary_s, limits.sedentary_limit_s))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from posturewatch_sim.activities import PLACEMENTS
-from posturewatch_sim.scenarios import Scenario, ScenarioError, load
+from posturewatch_sim.scenarios import Scenario, ScenarioError, Step, load
 from posturewatch_sim.stream import model_named, samples
 
+from posturewatch.core.settings import Calibration
 from posturewatch.errors import ConfigError
 from posturewatch.types import NS_PER_S, LinkChanged, SampleBatch
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from posturewatch.clock import Clock
     from posturewatch.types import Placement
 
+UPRIGHT_S = 10.0
 PACKET_S = 0.2  # a sensor at 50 Hz sends ten samples at once
 MOST_PACKETS_PER_S = 20.0  # of real time, however fast the clock runs
 
@@ -46,6 +49,17 @@ def find_scenario(sensor: SimulatedSensor) -> Scenario:
         wearer = replace(found.wearers[0], placement=str(sensor.placement))
         found = replace(found, wearers=(wearer, *found.wearers[1:]))
     return found
+
+
+def find_upright(sensor: SimulatedSensor) -> Calibration:
+    """What a calibration would find: the sensor's direction of up while the same body stands with it."""
+    scenario = find_scenario(sensor)
+    standing = replace(scenario.wearers[0], script=(Step("stand", (UPRIGHT_S, UPRIGHT_S)),), endless=())
+    scene = replace(scenario, wearers=(standing,))
+    chunk = next(samples(scene, seed=sensor.seed, start_ns=0, sensor_model=sensor.device, chunk_s=UPRIGHT_S))
+    x, y, z = (float(mean) for mean in chunk.acc_10ug.mean(axis=0))
+    length = math.hypot(x, y, z)
+    return Calibration(up=(x / length, y / length, z / length), source="poses", grade="B")
 
 
 class SimulatedSource:
