@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ BAD = [
     ("timeless.parquet", lambda p: short().select("x", "y", "z").write_parquet(p), "a time column"),
     ("flat.parquet", lambda p: short().with_columns(pl.col("y", "z") * 0).write_parquet(p), "y, z are 0 throughout"),
     ("nan.parquet", lambda p: short().with_columns(pl.lit(float("nan")).alias("x")).write_parquet(p), "is a number"),
-    ("absent.parquet", lambda p: None, "no such file"),
+    ("absent.parquet", lambda _: None, "no such file"),
 ]
 
 
@@ -119,10 +120,10 @@ def test_wear_motion_and_posture_cover_the_recording_without_overlap(parquet: Pa
         spans = [(line["start_s"], line["end_s"]) for line in found if line["type"] == kind]
         assert spans[0][0] == 0.0
         assert spans[-1][1] == 45 * 60
-        assert all(end == start for (_, end), (start, _) in zip(spans, spans[1:], strict=False))
+        assert all(end == start for (_, end), (start, _) in pairwise(spans))
     for kind in ("sedentary", "static", "break"):
         spans = sorted((line["start_s"], line["end_s"]) for line in found if line["type"] == kind)
-        assert all(end <= start for (_, end), (start, _) in zip(spans, spans[1:], strict=False))
+        assert all(end <= start for (_, end), (start, _) in pairwise(spans))
 
 
 def test_sitting_comes_due_and_the_walk_is_a_real_break(parquet: Path) -> None:
