@@ -38,7 +38,7 @@ class SensorState:
     posture: PostureState = field(default_factory=PostureState)
     rows: list[Row] = field(default_factory=list)  # wait for the other sensors of the wearer
     last_epoch: int = 0  # of the last second used
-    silent: bool = True  # nothing came for longer than a gap may be: the others do not wait for it
+    silent: bool = False  # nothing came for longer than a gap may be: the others do not wait for it
     # what the last second said
     now_motion: Motion = Motion.UNKNOWN
     up: Direction | None = None  # None where it cannot be trusted
@@ -114,8 +114,8 @@ def shift_times(value: Any, delta_s: int) -> None:
     for f in fields(value):
         at = getattr(value, f.name)
         if is_dataclass(at) and not isinstance(at, type):
-            if _is_frozen(type(at)):
-                continue
+            if _is_frozen(type(at)) or isinstance(at, FramingState | TimebaseState):
+                continue  # these two follow the clock by themselves
             shift_times(at, delta_s)
         elif isinstance(at, list):
             for item in at:
@@ -127,4 +127,4 @@ def shift_times(value: Any, delta_s: int) -> None:
             setattr(value, f.name, at + delta_s * NS_PER_S)
 
 
-_EPOCHS = frozenset({"last_active", "run_start", "second", "closed"})
+_EPOCHS = frozenset({"last_active", "run_start"})
