@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -33,7 +32,7 @@ from posturewatch.types import NS_PER_S
 from posturewatch.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
     from pathlib import Path
 
     from posturewatch.broker import EmbeddedBroker
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from posturewatch.config import LoadedConfig, Sensor, Wearer
     from posturewatch.core.settings import Settings
     from posturewatch.mqtt_settings import MqttSettings
+    from posturewatch.signals import Signals
     from posturewatch.sources import Source
     from posturewatch.types import Incoming, Message
 
@@ -50,9 +50,7 @@ DRAIN_S = 1.0  # what was not sent by then is not worth waiting for
 CANCEL_S = 2.0  # the sink's own goodbye is shorter
 READY_S = 10.0  # a service is ready without its broker, too
 ALIVE_S = 5.0
-INSIST_S = 0.1
 TABLES_NS = 86_400 * NS_PER_S  # local time tables are renewed daily
-INTERRUPTED = 130
 BREATH = 20  # so many wearers' ticks at once, then others may work
 
 
@@ -62,60 +60,6 @@ class Stop(Exception):  # not an error: the way to end a task group
 
 class Restart(Exception):  # not an error: the way to end a task group
     """The configuration changed so much that all parts are built anew."""
-
-
-@dataclass(slots=True)
-class Signals:
-    """What the outside wants: the first SIGINT or SIGTERM stops politely, the next one at once; SIGHUP reloads."""
-
-    stop: asyncio.Event = field(default_factory=asyncio.Event)
-    reload: asyncio.Event = field(default_factory=asyncio.Event)
-    received: int = 0  # the signal that stopped us
-
-    @contextlib.contextmanager
-    def heard(self) -> Iterator[None]:
-        """Listen to the signals for the length of the block."""
-        loop, root = asyncio.get_running_loop(), asyncio.current_task()
-        assert root is not None  # we are called in it
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._hear, number, root)
-        loop.add_signal_handler(signal.SIGHUP, self.reload.set)
-        try:
-            yield
-        finally:
-            loop.remove_signal_handler(signal.SIGHUP)
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
-                signal.signal(number, signal.SIG_IGN)  # we are leaving already
-
-    def _hear(self, number: int, root: asyncio.Task[Any]) -> None:
-        if self.stop.is_set():
-            self._insist(root)
-        self.received = self.received or number
-        self.stop.set()
-
-    def _insist(self, root: asyncio.Task[Any]) -> None:
-        """Cancel everything, and again whatever still waits after that."""
-        for task in asyncio.all_tasks():
-            task.cancel()
-        if not root.done():
-            asyncio.get_running_loop().call_later(INSIST_S, self._insist, root)
-
-
-def until_stopped(body: Callable[[Signals], Coroutine[Any, Any, None]]) -> int:
-    """Run `body` with signals heard; the exit code: 0, or 130 if somebody interrupted."""
-
-    async def heard() -> int:
-        signals = Signals()
-        with signals.heard():
-            await body(signals)
-        return signals.received
-
-    try:
-        received = asyncio.run(heard())
-    except asyncio.CancelledError:  # a second signal
-        return INTERRUPTED
-    return INTERRUPTED if received == signal.SIGINT else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ from posturewatch.sources.simulated import SimulatedSensor, find_scenario, find_
 from posturewatch.types import NS_PER_S, Placement
 
 if TYPE_CHECKING:
-    from posturewatch.app import Signals
     from posturewatch.broker import EmbeddedBroker
+    from posturewatch.signals import Signals
     from posturewatch.types import Message
     from posturewatch.watch import Watch
 

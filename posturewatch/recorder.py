@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from posturewatch.app import Signals
     from posturewatch.clock import Clock
     from posturewatch.config import Sensor
     from posturewatch.mqtt_settings import MqttSettings
+    from posturewatch.signals import Signals
 
 SILENCE_S = 2.0  # after this time without samples, time itself is recorded once a second
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from posturewatch.app import Signals
+    from posturewatch.signals import Signals
 
 
 @click.command("demo", context_settings={"show_default": True})
@@ -22,10 +22,10 @@ def command(*, once: bool, as_json: bool, scenario: str, seed: int, speed: float
 
     The limits are the real ones, the clock runs faster.  Any MQTT client can look on.  Nothing is left behind.
     """
-    from posturewatch.app import until_stopped  # noqa: PLC0415  keeps `--help` quick
     from posturewatch.demo import DemoOptions, show  # noqa: PLC0415
     from posturewatch.log_output import logging_to_stderr  # noqa: PLC0415
     from posturewatch.screen import LiveView, view_for  # noqa: PLC0415
+    from posturewatch.signals import until_stopped  # noqa: PLC0415  keeps `--help` quick
 
     options = DemoOptions(scenario, seed, speed, port, once)
 

@@ -14,10 +14,10 @@ from posturewatch.cli._broker_options import broker_options, read_broker
 from posturewatch.errors import UsageError
 
 if TYPE_CHECKING:
-    from posturewatch.app import Signals
     from posturewatch.config import LoadedConfig, Sensor
     from posturewatch.mqtt_settings import MqttSettings
     from posturewatch.recorder import RecordingCounts
+    from posturewatch.signals import Signals
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -44,10 +44,10 @@ def command(
 
     `posturewatch replay FILE` reads it.  Sensors are numbered in it, free text is left out.
     """
-    from posturewatch.app import until_stopped  # noqa: PLC0415  keeps `--help` quick
     from posturewatch.clock import WallClock  # noqa: PLC0415
     from posturewatch.log_output import logging_to_stderr  # noqa: PLC0415
     from posturewatch.recorder import Recorder  # noqa: PLC0415
+    from posturewatch.signals import until_stopped  # noqa: PLC0415  keeps `--help` quick
 
     if not out.name.endswith((".jsonl", ".jsonl.gz")):
         raise UsageError(f"--out {out}: name it .jsonl, or .jsonl.gz to compress it")

@@ -11,8 +11,8 @@ import click
 from posturewatch.errors import ConfigError
 
 if TYPE_CHECKING:
-    from posturewatch.app import Signals
     from posturewatch.config import LoadedConfig
+    from posturewatch.signals import Signals
 
 
 @click.command("run")
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 @click.option("--check", is_flag=True, help="Only find out whether everything is right.")
 def command(path: Path | None, check: bool) -> int:
     """Run the daemon: sensors in, reminders out over MQTT.  SIGTERM stops it, SIGHUP reads the configuration again."""
-    from posturewatch.app import Given, run, until_stopped  # noqa: PLC0415  keeps `--help` quick
+    from posturewatch.app import Given, run  # noqa: PLC0415  keeps `--help` quick
     from posturewatch.clock import WallClock, read_wall_ns  # noqa: PLC0415
     from posturewatch.log_output import logging_to_stderr  # noqa: PLC0415
+    from posturewatch.signals import until_stopped  # noqa: PLC0415
 
     loaded = _load(path)
     loaded.to_mqtt()

@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+from posturewatch.broker import free_pair
 from posturewatch.recording import RecordingReader
 from posturewatch.types import SampleBatch
 
@@ -312,3 +313,29 @@ def test_a_recording_ends_cleanly_at_ctrl_c_and_can_be_read(start, configure, tm
     again = start("record", "--config", config, "-o", str(path))
     assert again.wait() == 2
     assert "File exists" in again.say()
+
+
+def test_gateways_of_both_protocols_are_heard_at_the_embedded_broker(start, listen, tmp_path):
+    port = free_pair()[0]
+    path = tmp_path / "embedded.toml"
+    sensors = "".join(
+        f'[[wearer]]\nid = "{name}"\n[[wearer.sensor]]\nid = "{name}-chest"\nplacement = "chest"\n'
+        for name in ("a", "b")
+    )
+    path.write_text(f'[storage]\nfolder = "{tmp_path}/kept"\n[broker]\nport = {port}\n{sensors}')
+    program = start("run", "--config", str(path))
+    end_s = time.monotonic() + 20
+    while "samples: listening" not in program.say() and time.monotonic() < end_s:
+        time.sleep(0.02)
+    login = ("posturewatch", (tmp_path / "kept" / "broker-password").read_text().strip())
+    assert login[1] not in program.say()
+    gateways = {"a": listen(port, True, login), "b": listen(port + 1, False, login)}
+    payload = json.dumps({"rate_hz": 50, "unit": "mg", "acc": [[20, -30, 998]] * 25})
+    for name, gateway in gateways.items():
+        for _ in range(6):
+            gateway.client.publish(f"posturewatch/sensor/{name}-chest/samples", payload, 1)
+            time.sleep(0.25)
+        for ears in gateways.values():
+            ears.until(f"wearer/{name}/availability", lambda word: word == "online")
+    assert program.end(signal.SIGTERM) == 0
+    assert gateways["b"].heard[-1][:2] == ("posturewatch/bridge/state", b"offline")

@@ -16,7 +16,8 @@ LOST_S = 32  # 30, and two for the rounding of both states
 DAEMON = """
 import sys
 from pathlib import Path
-from posturewatch.app import Given, run, until_stopped
+from posturewatch.app import Given, run
+from posturewatch.signals import until_stopped
 from posturewatch.clock import ScaledClock
 from posturewatch.config import load
 loaded = load(Path(sys.argv[1]), {})
