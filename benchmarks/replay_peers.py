@@ -1,0 +1,137 @@
+"""A day of 24 h x 100 Hz in one Parquet file: posturewatch replay beside other programs, each a whole process.
+
+python benchmarks/replay_peers.py [--work FOLDER] [--runs 3] [--peers actipy,acti-motus] [--days 14]
+
+The peers get environments of their own in the work folder (default: a folder in the user's cache).  They do more and
+other things (activity classes, steps), so the fair claim is: the time and memory for a posture timeline of the same
+recording.  Prints the best of the runs, taken in turn, and each as a ratio to the fastest peer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import sysconfig
+import time
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+RATE_HZ = 100
+HOUR = 3600 * RATE_HZ
+START_NS = 1_767_571_200_000_000_000
+PEERS = {
+    "actipy": (
+        "actipy",
+        "import sys, pandas, actipy\n"
+        "data = pandas.read_parquet(sys.argv[1]).set_index('time')\n"
+        "actipy.process(data, 100, lowpass_hz=20, calibrate_gravity=True, detect_nonwear=True, resample_hz=None,"
+        " verbose=False)",
+    ),
+    "acti-motus": (
+        "acti-motus",
+        "import sys, pandas\n"
+        "from acti_motus import Activities, Features\n"
+        "data = pandas.read_parquet(sys.argv[1]).set_index('time').rename(columns=lambda n: f'acc_{n}')\n"
+        "features = Features(sampling_frequency=100).extract(data)\n"
+        "Activities().compute(thigh=features)",
+    ),
+}
+
+
+def make_hour(rng: np.random.Generator) -> np.ndarray:
+    """Forty minutes sitting with sway, ten standing restlessly, ten walking: [n, 3] in g."""
+    t = np.arange(HOUR) / RATE_HZ
+    up = rng.normal(size=3)
+    up /= np.linalg.norm(up)
+    acc = up + rng.normal(0.0, 0.004, (HOUR, 3))
+    acc[:, 0] += 0.01 * np.sin(2 * np.pi * t / 4.1) + 0.02 * np.sin(2 * np.pi * t / 97.0)
+    restless, walking = slice(40 * 60 * RATE_HZ, 50 * 60 * RATE_HZ), slice(50 * 60 * RATE_HZ, HOUR)
+    acc[restless, 1] += 0.05 * np.sin(2 * np.pi * t[restless] / 23.0)
+    acc[walking, 2] += 0.25 * np.sin(2 * np.pi * 1.8 * t[walking])
+    acc[walking, 0] += 0.1 * np.sin(2 * np.pi * 0.9 * t[walking])
+    return acc.astype(np.float32)
+
+
+def write(path: Path, hours: int) -> None:
+    """A recording with row groups of one hour."""
+    rng = np.random.default_rng(7)
+    step_ns = 1_000_000_000 // RATE_HZ
+    writer = None
+    for hour in range(hours):
+        acc = make_hour(rng)
+        at = START_NS + (hour * HOUR + np.arange(HOUR, dtype=np.int64)) * step_ns
+        table = pa.table({"time": pa.array(at, pa.timestamp("ns")), "x": acc[:, 0], "y": acc[:, 1], "z": acc[:, 2]})
+        writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
+        writer.write_table(table, row_group_size=HOUR)
+    if writer:
+        writer.close()
+
+
+def environment(work: Path, name: str, package: str) -> Path:
+    """The interpreter of a peer's own environment."""
+    folder = work / f"venv-{name}"
+    python = folder / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", package, "pyarrow", "pandas"], check=True)
+    return python
+
+
+def run(command: list[str | Path], out: Path) -> tuple[float, float]:
+    """Wall seconds and peak memory (MB) of one process."""
+    environ = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    with out.open("wb") as sink:
+        began = time.perf_counter()
+        child = subprocess.Popen(command, stdout=sink, stderr=subprocess.DEVNULL, env=environ)
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise SystemExit(f"{command[0]} {command[1]} failed with {child.returncode}")
+    return time.perf_counter() - began, usage.ru_maxrss / 1024
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, default=platformdirs.user_cache_path("posturewatch-benchmarks"))
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--peers", default=",".join(PEERS))
+    parser.add_argument("--days", type=int, default=14)
+    given = parser.parse_args()
+    given.work.mkdir(parents=True, exist_ok=True)
+    day = given.work / "day-100hz.parquet"
+    if not day.exists():
+        write(day, 24)
+    replay = [Path(sysconfig.get_path("scripts")) / "posturewatch", "replay"]
+    options = ["--placement", "chest", "--format", "jsonl"]
+    commands: dict[str, list[str | Path]] = {"posturewatch": [*replay, day, *options]}
+    for name in filter(None, given.peers.split(",")):
+        package, code = PEERS[name]
+        commands[name] = [environment(given.work, name, package), "-c", code, day]
+    best: dict[str, tuple[float, float]] = {}
+    for _ in range(given.runs):  # in turn: a noisy minute hits all
+        for name, command in commands.items():
+            wall_s, peak_mb = run(command, given.work / f"{name}.out")
+            before = best.get(name, (wall_s, peak_mb))
+            best[name] = (min(wall_s, before[0]), max(peak_mb, before[1]))
+    fastest_s = min((wall_s for name, (wall_s, _) in best.items() if name != "posturewatch"), default=float("nan"))
+    print(f"{'program':14} {'wall s':>8} {'of fastest peer':>16} {'peak MB':>8}")
+    for name, (wall_s, peak_mb) in best.items():
+        print(f"{name:14} {wall_s:8.2f} {wall_s / fastest_s:16.2f} {peak_mb:8.0f}")
+    print("\nposturewatch, by length:")
+    for hours in (1, 24, 24 * given.days):
+        path = given.work / f"{hours}h.parquet"
+        if not path.exists():
+            write(path, hours)
+        wall_s, peak_mb = run([*replay, path, *options], given.work / "length.out")
+        print(f"{hours:5} h {wall_s:8.2f} s {peak_mb:6.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
