@@ -177,6 +177,8 @@ def _put_on(
     if not seat.start_epoch and not state.real_break:
         sedentary.begin(seat, max(on_epoch, state.breaks.ended_epoch), epoch)
     sedentary.resume(seat, epoch, up, detection.gap_sedentary_s, settings.params.bouts.cos_out, events)
+    if old is _OFF and held.pending is not None and held.pending.start_ns < on_epoch * NS_PER_S:
+        held.pending = None  # it lay there
     if old is _OFF or not held.static_s:
         held.start_epoch = max(held.start_epoch, on_epoch)
         held.static_s = max(epoch - held.start_epoch, 0)

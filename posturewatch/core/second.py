@@ -129,7 +129,8 @@ def _decide(
     is_worn = wear_now is _WORN
     if params.static_bouts:
         held = state.bouts
-        bouts.step(held, epoch, up, cos_inclination, params.bouts, events)
+        # a sensor that lies somewhere holds no posture; the next bout begins with the donning
+        bouts.step(held, epoch, up, cos_inclination, params.bouts, [] if wear_now is _OFF else events)
         if held.shifted or held.returned_from:
             changes.note_shift(state, epoch, events)
         body.bout = phase = held.phase

@@ -118,7 +118,7 @@ def rows(batch: SampleBatch) -> list[Row]:
     return [row for part in parts for row in rows_of(state, part)]
 
 
-def test_a_tick_closes_the_second_when_its_lateness_is_over():
+def test_a_tick_closes_the_second_when_its_lateness_is_over() -> None:
     about = settings_of(CHEST)
     state, _ = watch(scene(sit(2)), about)
     assert state.last_epoch == START_S
@@ -131,14 +131,14 @@ def test_a_tick_closes_the_second_when_its_lateness_is_over():
 # ---------------------------------------------------------------- features
 
 
-def test_spread_is_the_standard_deviation_of_two_seconds():
+def test_spread_is_the_standard_deviation_of_two_seconds() -> None:
     t_ns = START_NS + np.arange(100) * (NS_PER_S // 20)
     acc = np.zeros((100, 3), np.int32)
     acc[:, 0] = 100_000 + 10_000 * (1 - 2 * (np.arange(100) % 2))
     assert [row.sd_mg for row in rows(SampleBatch("s", t_ns, acc))] == pytest.approx([100.0] * 5)
 
 
-def test_a_walk_has_a_rhythm_and_noise_has_none():
+def test_a_walk_has_a_rhythm_and_noise_has_none() -> None:
     t_s = np.arange(60 * 25) / 25
     walk = np.tile([1.0, 0.0, 0.0], (len(t_s), 1))
     walk[:, 0] += 0.3 * np.sin(2 * np.pi * 1.8 * t_s)
@@ -153,7 +153,7 @@ def test_a_walk_has_a_rhythm_and_noise_has_none():
 
 
 @pytest.mark.parametrize("breath_mg", [0.0, 3.0])
-def test_the_breathing_band_shows_the_noise_floor_and_a_breath_above_it(breath_mg):
+def test_the_breathing_band_shows_the_noise_floor_and_a_breath_above_it(breath_mg: float) -> None:
     rate_hz, density_ug = 50, 220.0
     t_s = np.arange(10 * 60 * rate_hz) / rate_hz
     acc = np.random.default_rng(2).normal(0, density_ug / 10 * math.sqrt(rate_hz / 2), (len(t_s), 3))
@@ -190,13 +190,13 @@ def on_a_desk(length_s: int, step_10ug: int) -> tuple[SampleBatch, Settings]:
     return SampleBatch("wrist", batch.t_ns, acc), settings_of(about)
 
 
-def test_a_coarse_sensor_on_a_desk_is_off_body_within_six_minutes_and_since_the_start():
+def test_a_coarse_sensor_on_a_desk_is_off_body_within_six_minutes_and_since_the_start() -> None:
     _, events = watch(*on_a_desk(360, 1560))
     assert wear_spans(events) == [(Wear.OFF_BODY, 0.0)]
     assert at_s(of_kind(events, WearRevised)[0].t_ns) <= 360
 
 
-def test_a_fine_sensor_on_a_desk_is_unknown_and_off_body_after_half_an_hour_of_noise():
+def test_a_fine_sensor_on_a_desk_is_unknown_and_off_body_after_half_an_hour_of_noise() -> None:
     batch, about = on_a_desk(2400, 25)
     _, events = watch(batch, about)
     assert [state for state, _ in wear_spans(events)] == [Wear.OFF_BODY]
@@ -216,11 +216,11 @@ def simulated(name: str, seed: int, duration_s: float) -> list[Event]:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_a_sleeping_wrist_is_never_off_body(seed):
+def test_a_sleeping_wrist_is_never_off_body(seed: int) -> None:
     assert Wear.OFF_BODY not in [state for state, _ in wear_spans(simulated("sleeper", seed, 7200))]
 
 
-def test_a_sensor_taken_off_ends_the_bout_where_it_was_taken_off():
+def test_a_sensor_taken_off_ends_the_bout_where_it_was_taken_off() -> None:
     events = simulated("taken-off", 4, 3600)
     assert [state for state, _ in wear_spans(events)] == [Wear.WORN, Wear.OFF_BODY]
     assert wear_spans(events)[1][1] == pytest.approx(604, abs=60)
@@ -229,16 +229,26 @@ def test_a_sensor_taken_off_ends_the_bout_where_it_was_taken_off():
     assert of_kind(events, RuleDue) == []
 
 
+@pytest.mark.parametrize("seed", [1, 5, 20])
+def test_a_sensor_that_lies_on_a_desk_holds_no_posture(seed: int) -> None:
+    events = simulated("left-on-desk", seed, 3 * 3600)
+    spans = [*wear_spans(events), (Wear.UNKNOWN, 3 * 3600.0)]
+    off = [(start, end) for (state, start), (_, end) in pairwise(spans) if state is Wear.OFF_BODY]
+    assert off
+    for bout in of_kind(events, StaticEnded):
+        assert not any(at_s(bout.start_ns) < end and at_s(bout.end_ns) > start for start, end in off)
+
+
 # ---------------------------------------------------------------- bouts
 
 
-def test_leaving_the_posture_for_a_moment_is_a_fidget():
+def test_leaving_the_posture_for_a_moment_is_a_fidget() -> None:
     (bout,) = of_kind(told(sit(300), sit(5, 25), sit(300)), StaticEnded)
     assert (bout.fidgets, at_s(bout.start_ns), at_s(bout.end_ns)) == (1, 0, 605)
     assert bout.closed_by is ClosedBy.CENSORED
 
 
-def test_another_posture_held_is_a_shift_and_ends_the_bout_where_it_began():
+def test_another_posture_held_is_a_shift_and_ends_the_bout_where_it_began() -> None:
     first, second = of_kind(told(sit(300), sit(300, 25)), StaticEnded)
     assert (first.closed_by, second.closed_by) == (ClosedBy.SHIFT, ClosedBy.CENSORED)
     assert at_s(first.end_ns) == pytest.approx(300, abs=2)
@@ -246,7 +256,7 @@ def test_another_posture_held_is_a_shift_and_ends_the_bout_where_it_began():
     assert (round(first.inclination_deg), round(second.inclination_deg)) == (1, 25)
 
 
-def test_slow_sagging_is_drift_and_no_shift():
+def test_slow_sagging_is_drift_and_no_shift() -> None:
     events = told(sit(300), sit(1800, 0, 25), sit(300, 25))
     (bout,) = of_kind(events, StaticEnded)
     (drifted,) = of_kind(events, Drifted)
@@ -255,7 +265,7 @@ def test_slow_sagging_is_drift_and_no_shift():
 
 
 @pytest.mark.parametrize(("moved_s", "by"), [(20, ClosedBy.SHIFT), (45, ClosedBy.BREAK)])
-def test_movement_ends_the_bout_as_a_shift_or_as_a_break(moved_s, by):
+def test_movement_ends_the_bout_as_a_shift_or_as_a_break(moved_s: int, by: ClosedBy) -> None:
     first, _ = of_kind(told(sit(300), go(moved_s), sit(300, 25)), StaticEnded)
     assert first.closed_by is by
     assert at_s(first.end_ns) == pytest.approx(300, abs=3)
@@ -281,7 +291,7 @@ def breaks_of(*parts: Part, about: SensorSettings = CHEST) -> list[tuple[BreakKi
         ([go(130), sit(300), go(130)], [BreakKind.REAL, BreakKind.REAL]),
     ],
 )
-def test_movement_counts_by_two_minutes_in_any_three(moves, kinds):
+def test_movement_counts_by_two_minutes_in_any_three(moves: list[Part], kinds: list[BreakKind]) -> None:
     found = breaks_of(sit(400), *moves, sit(400))
     assert [kind for kind, _, _ in found] == kinds
     if found:
@@ -289,14 +299,14 @@ def test_movement_counts_by_two_minutes_in_any_three(moves, kinds):
         assert found[-1][2] == pytest.approx(400 + sum(m.length_s for m in moves), abs=3)
 
 
-def test_a_short_rest_in_two_minutes_of_movement_leaves_them_a_real_break():
+def test_a_short_rest_in_two_minutes_of_movement_leaves_them_a_real_break() -> None:
     found = breaks_of(sit(400), go(70), sit(15), go(65), sit(400))
     assert [kind for kind, _, _ in found].count(BreakKind.REAL) == 1
     assert found[-1][0] is BreakKind.REAL
     assert all(end <= start for (_, _, end), (_, start, _) in pairwise(found))
 
 
-def test_the_sedentary_bout_ends_where_the_real_break_begins_and_the_next_begins_where_it_ends():
+def test_the_sedentary_bout_ends_where_the_real_break_begins_and_the_next_begins_where_it_ends() -> None:
     events = told(sit(600), go(150), sit(600))
     first, second = of_kind(events, SedentaryEnded)
     (rest,) = of_kind(events, BreakEnded)
@@ -305,7 +315,7 @@ def test_the_sedentary_bout_ends_where_the_real_break_begins_and_the_next_begins
 
 
 @pytest.mark.parametrize(("stood_s", "kinds"), [(200, []), (330, [BreakKind.REAL])])
-def test_five_minutes_on_ones_feet_are_a_break_to_a_thigh_sensor(stood_s, kinds):
+def test_five_minutes_on_ones_feet_are_a_break_to_a_thigh_sensor(stood_s: int, kinds: list[BreakKind]) -> None:
     found = breaks_of(sit(400, 85), sit(stood_s, 0), sit(400, 85), about=THIGH)
     assert [kind for kind, _, _ in found if kind is BreakKind.REAL] == kinds
 
@@ -314,7 +324,7 @@ def test_five_minutes_on_ones_feet_are_a_break_to_a_thigh_sensor(stood_s, kinds)
 
 
 @pytest.mark.parametrize(("gap_s", "bouts"), [(5, 1), (45, 1), (90, 2), (10_800, 2)])
-def test_a_gap_pauses_the_clocks_and_a_long_one_censors_the_posture(gap_s, bouts):
+def test_a_gap_pauses_the_clocks_and_a_long_one_censors_the_posture(gap_s: int, bouts: int) -> None:
     about = settings_of(CHEST)
     state, events = watch(scene(sit(600), lose(gap_s), sit(300)), about)
     static = [e for e in of_kind(events, StaticEnded) if e.closed_by is ClosedBy.CENSORED]
@@ -331,14 +341,14 @@ def test_a_gap_pauses_the_clocks_and_a_long_one_censors_the_posture(gap_s, bouts
         assert at_s(unknown.t_ns) == 600
 
 
-def test_a_gap_of_hours_into_another_posture_censors_the_sedentary_bout():
+def test_a_gap_of_hours_into_another_posture_censors_the_sedentary_bout() -> None:
     _, events = watch(scene(sit(600), lose(10_800), sit(300, 40)), settings_of(CHEST))
     (seat,) = of_kind(events, SedentaryEnded)
     assert (seat.closed_by, at_s(seat.end_ns)) == (ClosedBy.CENSORED, 600)
 
 
 @pytest.mark.parametrize("jump_s", [-3600, 3600])
-def test_a_clock_that_jumps_an_hour_makes_no_storm_and_loses_no_bout(jump_s):
+def test_a_clock_that_jumps_an_hour_makes_no_storm_and_loses_no_bout(jump_s: int) -> None:
     about = settings_of(CHEST)
     state, events = watch(scene(sit(1500)), about)
     before = of_kind(events, RuleDue)
@@ -373,7 +383,7 @@ def both(chest: list[Part], thigh: list[Part]) -> list[tuple[State, list[Event]]
     return found
 
 
-def test_the_trunk_gives_the_angle_and_the_thigh_the_seat():
+def test_the_trunk_gives_the_angle_and_the_thigh_the_seat() -> None:
     seen = both([sit(300, 20)], [sit(150, 85), sit(150, 0)])
     seated, standing = seen[140][0].body, seen[290][0].body
     assert (seated.posture, standing.posture) == (Posture.SITTING, Posture.STANDING)
@@ -383,7 +393,7 @@ def test_the_trunk_gives_the_angle_and_the_thigh_the_seat():
     assert standing.wear is Wear.WORN
 
 
-def test_one_sensor_lost_takes_only_its_own_word_with_it():
+def test_one_sensor_lost_takes_only_its_own_word_with_it() -> None:
     body = both([sit(600)], [sit(300, 85), lose(300)])[-1][0].body
     assert (body.link, body.wear, body.posture) == (Link.OK, Wear.WORN, Posture.UPRIGHT_UNKNOWN)
     assert body.motion is not Motion.UNKNOWN
@@ -393,6 +403,6 @@ def test_one_sensor_lost_takes_only_its_own_word_with_it():
     assert body.inclination_deg is None
 
 
-def test_seconds_of_two_sensors_never_go_back():
+def test_seconds_of_two_sensors_never_go_back() -> None:
     states = [state for state, _ in both([sit(60), lose(30), sit(60)], [sit(100, 85), lose(50)])]
     assert all(a.last_epoch <= b.last_epoch for a, b in pairwise(states))
