@@ -37,6 +37,11 @@ def recordings() -> Path:
     return folder
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Ask for new golden files."""
+    parser.addoption("--update-golden", action="store_true", help="write the golden files anew; read the difference")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests in tests/recordings need the recordings, marked or not."""
     for item in items:
