@@ -28,18 +28,25 @@ START_NS = 1_767_571_200_000_000_000
 PEERS = {
     "actipy": (
         "actipy",
-        "import sys, pandas, actipy\n"
-        "data = pandas.read_parquet(sys.argv[1]).set_index('time')\n"
-        "actipy.process(data, 100, lowpass_hz=20, calibrate_gravity=True, detect_nonwear=True, resample_hz=None,"
-        " verbose=False)",
+        """
+import sys, pandas
+from actipy import processing
+data = pandas.read_parquet(sys.argv[1]).set_index("time")
+data, _ = processing.lowpass(data, 100, 20)
+data, _ = processing.calibrate_gravity(data)
+processing.flag_nonwear(data)
+""",
     ),
     "acti-motus": (
         "acti-motus",
-        "import sys, pandas\n"
-        "from acti_motus import Activities, Features\n"
-        "data = pandas.read_parquet(sys.argv[1]).set_index('time').rename(columns=lambda n: f'acc_{n}')\n"
-        "features = Features(sampling_frequency=100).extract(data)\n"
-        "Activities().compute(thigh=features)",
+        """
+import sys, pandas
+from actimotus import Activities, Features
+data = pandas.read_parquet(sys.argv[1]).set_index("time").tz_localize("UTC")
+data.index.name = "datetime"
+features = Features(calibrate=False).compute(data.rename(columns=lambda name: f"acc_{name}").astype("float64"))
+Activities(vendor="Other").compute(features)
+""",
     ),
 }
 
