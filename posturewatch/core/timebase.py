@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 JUMP_NS = 2 * NS_PER_S  # further off than this is a new start, not jitter
 PULL_NS = 2_000_000  # per batch at most, towards the envelope
 REPEATS = 8  # a counter this little behind is a repeat, more is a sender that began anew
-TRUSTED_NS = 60 * NS_PER_S  # a sender's clock within this of ours is a clock that was set
+TRUSTED_NS = 5 * NS_PER_S  # a clock this near to ours was set, and is believed; another one gives the spacing only
 
 
 @dataclass(slots=True)
