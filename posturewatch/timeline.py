@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 from posturewatch.types import (
     NS_PER_S,
     BreakEnded,
+    Motion,
     MotionChanged,
+    Posture,
     PostureChanged,
     Prompt,
     RuleDue,
     SedentaryEnded,
     Silenced,
     StaticEnded,
+    Wear,
     WearChanged,
     WearRevised,
     Withdrawn,
@@ -46,6 +49,14 @@ class Spans:
             self._starts.pop()
         if not self._starts or self._starts[-1][1] is not state:
             self._starts.append((from_ns, state))
+
+    def cover(self, from_ns: int, state: StrEnum) -> None:
+        """What nothing was said of, from here to the first word, is `state`."""
+        if self._starts and self._starts[0][0] <= from_ns:
+            return
+        if self._starts and self._starts[0][1] is state:
+            del self._starts[0]
+        self._starts.insert(0, (from_ns, state))
 
     def until(self, end_ns: int) -> Iterator[Interval]:
         """The intervals up to the end."""
@@ -116,8 +127,11 @@ class Timeline:
             "reason": dict(event.reason),
         }
 
-    def finish(self, end_ns: int) -> Iterator[Line]:
-        """The intervals of wear, motion and posture, now that they are final."""
+    def finish(self, start_ns: int, end_ns: int) -> Iterator[Line]:
+        """The intervals of wear, motion and posture, now that they are final; together they cover the recording."""
+        self.wear.cover(start_ns, Wear.UNKNOWN)
+        self.motion.cover(start_ns, Motion.UNKNOWN)
+        self.posture.cover(start_ns, Posture.UNKNOWN)
         for name, spans in (("wear", self.wear), ("motion", self.motion), ("posture", self.posture)):
             for state, start, end in spans.until(end_ns):
                 yield {"type": name, "state": state, **self._bounds(start, end)}

@@ -156,7 +156,7 @@ class Replay:
         self.end_ns = max(state.body.now_ns, self.start_ns)
         if state.last_epoch:
             self.end_ns = (state.last_epoch + 1) * NS_PER_S
-        yield from self.timeline.finish(self.end_ns)
+        yield from self.timeline.finish(self.start_ns, self.end_ns)
         yield self._summary()
 
     def _lines(self, events: list[Event]) -> Iterator[Line]:

@@ -62,7 +62,7 @@ def lines_of(events: list[Event]) -> list[dict[str, Any]]:
     """What a replay prints of them; reminders without the wording of their reasons."""
     timeline = Timeline(since(START_NS))
     lines = [line for line in map(timeline.take, events) if line is not None]
-    lines += timeline.finish(max(e.end_ns if isinstance(e, StaticEnded) else e.t_ns for e in events))
+    lines += timeline.finish(START_NS, max(e.end_ns if isinstance(e, StaticEnded) else e.t_ns for e in events))
     plain = [{key: value for key, value in line.items() if key not in ("reason", "id")} for line in lines]
     return json.loads(json.dumps(plain))  # type: ignore[no-any-return]  # json.loads gives Any
 
