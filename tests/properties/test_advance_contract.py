@@ -136,7 +136,7 @@ def without_framing(state: State) -> str:
 CUTS = st.lists(st.integers(0, 5000), max_size=12)
 
 
-@settings(max_examples=12)
+@settings(max_examples=30)
 @given(JUMPY, SEED, NAME, CUTS)
 def test_the_same_input_gives_the_same_events_and_state(parts, seed, name, cuts):
     items = pieces(stream(parts, seed, name), cuts)
@@ -145,7 +145,7 @@ def test_the_same_input_gives_the_same_events_and_state(parts, seed, name, cuts)
     assert settled(one) == settled(other)
 
 
-@settings(max_examples=12)
+@settings(max_examples=30)
 @given(JUMPY, SEED, NAME, CUTS)
 def test_the_state_that_goes_in_is_left_as_it_was(parts, seed, name, cuts):
     state = initial(ONE[name])
@@ -157,7 +157,7 @@ def test_the_state_that_goes_in_is_left_as_it_was(parts, seed, name, cuts):
             state = after
 
 
-@settings(max_examples=12)
+@settings(max_examples=30)
 @given(JUMPY, SEED, NAME, CUTS)
 @example([Part("still", 60, 0.0), Part("walking", 60, 0.0), Part("still", 30, -3600.0)], 1, "chest", [700])
 @example([Part("still", 60, 0.0), Part("walking", 10, 0.0), Part("still", 30, -1.0)], 1, "chest", [700])
@@ -178,7 +178,7 @@ def test_sample_by_sample_is_the_same_as_all_at_once():
     assert settled(one) == settled(other)
 
 
-@settings(max_examples=12)
+@settings(max_examples=30)
 @given(PARTS, SEED, NAME, CUTS, st.integers(1, 40))
 def test_closed_seconds_give_the_same_as_their_samples(parts, seed, name, cuts, rows):
     whole, framing = stream(parts, seed, name), FramingState()
@@ -218,7 +218,7 @@ def live(parts: Sequence[Part], seed: int, delays_ms: Sequence[int], sensor: str
 DELAYS = st.lists(st.integers(0, 900), min_size=1, max_size=5)
 
 
-@settings(max_examples=5)
+@settings(max_examples=12)
 @given(PARTS, SEED, NAME, DELAYS)
 def test_what_was_recorded_live_replays_to_the_same_events_and_state(parts, seed, name, delays_ms):
     kept = ONE[name].sensors[0]
@@ -236,7 +236,7 @@ def test_what_was_recorded_live_replays_to_the_same_events_and_state(parts, seed
     assert settled(one) == settled(other)
 
 
-@settings(max_examples=5)
+@settings(max_examples=12)
 @given(PARTS, SEED, NAME, DELAYS, st.lists(st.integers(0, 1000), min_size=1, max_size=4))
 def test_saving_and_loading_anywhere_changes_nothing(parts, seed, name, delays_ms, places):
     items = live(parts, seed, delays_ms, name)
@@ -252,7 +252,7 @@ def test_saving_and_loading_anywhere_changes_nothing(parts, seed, name, delays_m
     assert json.dumps(dump_state(straight)) == json.dumps(dump_state(state))
 
 
-@settings(max_examples=10)
+@settings(max_examples=30)
 @given(PARTS, SEED, NAME, st.sampled_from([-3600, 3600, 86_400, 10_000_000]))
 def test_moving_every_time_stamp_moves_every_event_and_nothing_else(parts, seed, name, by_s):
     whole = stream(parts, seed, name)
@@ -327,7 +327,7 @@ ODD = st.one_of(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=120)
 @given(st.lists(ODD, max_size=25), st.sampled_from([ONE["chest"], TWO]))
 def test_nothing_that_comes_in_raises_and_every_state_can_be_saved(items, about):
     state, _ = run(items, about)
