@@ -6,6 +6,7 @@ kept in a temporary file, so that the recording is read once and memory does not
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from dataclasses import dataclass, field, replace
@@ -33,6 +34,7 @@ from posturewatch.recording import RecordingReader
 from posturewatch.rules import discover
 from posturewatch.timeline import Timeline
 from posturewatch.types import (
+    BLOCKS_PER_FRAME,
     NS_PER_S,
     BreakEnded,
     Frames,
@@ -56,6 +58,16 @@ if TYPE_CHECKING:
 
 Line = dict[str, Any]
 _FRAME_FIELDS = ("epoch", "n", "block_n", "block_sum", "sumsq", "norm_sum", "norm_sumsq", "clipped")
+_FRAME_SHAPES: tuple[tuple[str, tuple[int, ...]], ...] = (
+    ("<i8", ()),
+    ("<i4", ()),
+    ("<i4", (BLOCKS_PER_FRAME,)),
+    ("<i8", (BLOCKS_PER_FRAME, 3)),
+    ("<i8", (3,)),
+    ("<i8", ()),
+    ("<i8", ()),
+    ("<i4", ()),
+)
 
 
 class Progress(Protocol):
@@ -218,8 +230,7 @@ def _calibrate(frames: Iterator[Frames], kept: BinaryIO) -> Calibration | None:
     """Find upright from walking; keep the frames for the pass that counts."""
     reference, features = WalkingReference(), FeatureState()
     for part in frames:
-        for name in _FRAME_FIELDS:
-            np.save(kept, getattr(part, name), allow_pickle=False)
+        _keep(kept, part)
         if len(part.epoch):
             seen = columns_of(features, part, with_bands=False)
             walking = (seen.sd_mg > Detection().moving_sd_mg) & (seen.gait >= GAIT_MIN)
@@ -278,8 +289,18 @@ def _framed(found: Samples, tell: Callable[[], None]) -> Iterator[Frames]:
     yield from close_second(state, "recording")
 
 
+def _keep(kept: BinaryIO, frames: Frames) -> None:
+    """Raw bytes, field by field, after the number of rows: much cheaper than a format with headers."""
+    kept.write(len(frames.epoch).to_bytes(8, "little"))
+    kept.writelines(np.ascontiguousarray(getattr(frames, name)).tobytes() for name in _FRAME_FIELDS)
+
+
 def _kept_frames(kept: BinaryIO) -> Iterator[Frames]:
-    size = kept.seek(0, 2)
     kept.seek(0)
-    while kept.tell() < size:
-        yield Frames("recording", *(np.load(kept, allow_pickle=False) for _ in _FRAME_FIELDS))
+    while head := kept.read(8):
+        rows = int.from_bytes(head, "little")
+        fields = []
+        for dtype, shape in _FRAME_SHAPES:
+            size = rows * math.prod(shape) * np.dtype(dtype).itemsize
+            fields.append(np.frombuffer(kept.read(size), dtype).reshape(rows, *shape))
+        yield Frames("recording", *fields)
