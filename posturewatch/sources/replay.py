@@ -54,7 +54,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from posturewatch.sources.recordings import Samples
+    from posturewatch.timeline import Spans
     from posturewatch.types import Event, Incoming
+
+    Steps = tuple[NDArray[np.int64], NDArray[np.int8]]
 
 Line = dict[str, Any]
 _FRAME_FIELDS = ("epoch", "n", "block_n", "block_sum", "sumsq", "norm_sum", "norm_sumsq", "clipped")
@@ -197,33 +200,28 @@ class Replay:
         return np.concatenate(self._epochs), np.concatenate(self._up)
 
     def _summary(self) -> Line:
-        epoch, up = self.seconds()
-        worn = self._codes(epoch, list(self.timeline.wear.until(self.end_ns)), tuple(Wear)) == tuple(Wear).index(
-            Wear.WORN
-        )
-        motion = self._codes(epoch, list(self.timeline.motion.until(self.end_ns)), MOTIONS)
-        calm = np.isin(motion, [MOTIONS.index(Motion.STILL), MOTIONS.index(Motion.MICRO)])
-        rows = ExposureRows(
-            epoch,
-            worn,
-            up=np.where(calm[:, None], up, np.nan),  # while moving it is no inclination
-            posture=self._codes(epoch, list(self.timeline.posture.until(self.end_ns)), POSTURES),
-            motion=motion,
-        )
-        if self.calibration is not None:
-            rows = add_angles(rows, self.calibration)
-        self._exposure.add(rows)
+        wear = self._steps(self.timeline.wear, tuple(Wear))
+        motion = self._steps(self.timeline.motion, MOTIONS)
+        posture = self._steps(self.timeline.posture, POSTURES)
+        quiet = [MOTIONS.index(Motion.STILL), MOTIONS.index(Motion.MICRO)]
+        for epoch, up in zip(self._epochs, self._up, strict=True):  # piece by piece: memory must not grow
+            moves = _look_up(motion, epoch)
+            rows = ExposureRows(
+                epoch,
+                _look_up(wear, epoch) == tuple(Wear).index(Wear.WORN),
+                up=np.where(np.isin(moves, quiet)[:, None], up, np.nan),  # while moving it is no inclination
+                posture=_look_up(posture, epoch),
+                motion=moves,
+            )
+            self._exposure.add(rows if self.calibration is None else add_angles(rows, self.calibration))
         source = self.calibration.source if self.calibration else None
         return {"type": "summary", "calibration": source, **self._exposure.summary()}
 
-    @staticmethod
-    def _codes(epoch: NDArray[np.int64], spans: list[tuple[Any, int, int]], names: tuple[Any, ...]) -> NDArray[np.int8]:
-        if not spans:
-            return np.zeros(len(epoch), np.int8)
-        starts = np.array([start for _, start, _ in spans]) // NS_PER_S
-        codes = np.array([names.index(state) for state, _, _ in spans], np.int8)
-        picked: NDArray[np.int8] = codes[np.maximum(np.searchsorted(starts, epoch, side="right") - 1, 0)]
-        return picked
+    def _steps(self, said: Spans, names: tuple[Any, ...]) -> Steps:
+        """When each state began (UTC seconds), and its index in `names`."""
+        spans = list(said.until(self.end_ns))
+        starts = np.array([start for _, start, _ in spans], np.int64) // NS_PER_S
+        return starts, np.array([names.index(state) for state, _, _ in spans], np.int8)
 
 
 def _calibrate(frames: Iterator[Frames], kept: BinaryIO) -> Calibration | None:
@@ -237,6 +235,15 @@ def _calibrate(frames: Iterator[Frames], kept: BinaryIO) -> Calibration | None:
             if walking.any():
                 reference.add(seen.up, walking)
     return reference.calibrate()
+
+
+def _look_up(steps: Steps, epoch: NDArray[np.int64]) -> NDArray[np.int8]:
+    """The state of each second; 0 where nothing was said."""
+    starts, codes = steps
+    if not len(codes):
+        return np.zeros(len(epoch), np.int8)
+    found: NDArray[np.int8] = codes[np.maximum(np.searchsorted(starts, epoch, side="right") - 1, 0)]
+    return found
 
 
 class _Pace:
