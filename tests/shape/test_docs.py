@@ -1,0 +1,118 @@
+"""The documentation holds: links resolve, printed commands exist, decisions keep their form."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from posturewatch.cli import group
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "benchmarks/README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+DECISIONS = sorted((ROOT / "docs/decisions").glob("*.md"))
+DECISION_LINES = 60
+FIRST_SCREEN = 40
+HEADINGS = ["## Context", "## Choice", "## Price", "## How we would notice that it was wrong"]
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^```.*?\n(.*?)^```", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"(?<!`)`(posturewatch [^`\n]+)`(?!`)")
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def read_commands(text: str) -> Iterator[list[str]]:
+    """Each `posturewatch ...` of a page, as words: of blocks line by line and pipe by pipe, and of inline code."""
+    for block in FENCE.findall(text):
+        for line in block.replace("\\\n", " ").splitlines():  # a command may go on on the next line
+            for part in re.split(r"\s\|\s|&&", line):
+                if re.match(r"\s*(?:\S*/)?posturewatch\s", part):
+                    yield shlex.split(part, comments=True)[1:]
+    for code in INLINE.findall(FENCE.sub("", text)):
+        yield shlex.split(code)[1:]
+
+
+def find_fault(words: list[str]) -> str | None:
+    """What the command line would refuse, judged by click's own declarations; placeholders in capitals pass."""
+    command: click.Command = group
+    context = click.Context(group)
+    rest = list(words)
+    while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
+        name = rest.pop(0)
+        found = command.get_command(context, name)
+        if found is None:
+            return f"no command {name!r}"
+        command, context = found, click.Context(found, parent=context)
+    options = {spelling: option for option in command.get_params(context) for spelling in option.opts}
+    for word in rest:
+        if word.startswith("-") and word != "-" and word.partition("=")[0] not in options:
+            return f"no option {word!r}"
+    return None
+
+
+def all_commands() -> list[tuple[str, list[str]]]:
+    return [(name_of(page), words) for page in PAGES for words in read_commands(page.read_text("utf-8"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_relative_link_resolves(page):
+    targets = [target for target in LINK.findall(page.read_text("utf-8")) if "://" not in target]
+    missing = [target for target in targets if not (page.parent / target.partition("#")[0]).exists()]
+    assert missing == []
+
+
+def test_every_printed_command_exists():
+    faults = [
+        f"{page}: posturewatch {' '.join(words)}: {fault}"
+        for page, words in all_commands()
+        if (fault := find_fault(words))
+    ]
+    assert faults == []
+
+
+def test_the_readme_shows_how_to_run_replay_and_simulate():
+    shown = {words[0] for page, words in all_commands() if page == "README.md"}
+    assert {"run", "replay", "simulate"} <= shown
+
+
+@pytest.mark.parametrize(
+    "line", ["posturewatch dance", "posturewatch replay day.csv --colour red", "posturewatch config chek"]
+)
+def test_a_wrong_command_would_be_found(line):
+    (words,) = read_commands(f"```sh\n{line}  # a comment\n```\n")
+    assert find_fault(words) is not None
+
+
+def test_there_are_decisions():
+    assert DECISIONS
+
+
+@pytest.mark.parametrize("decision", DECISIONS, ids=lambda path: path.stem)
+def test_a_decision_has_its_four_parts_on_one_page(decision):
+    lines = decision.read_text("utf-8").splitlines()
+    assert [line for line in lines if line in HEADINGS] == HEADINGS
+    assert len(lines) <= DECISION_LINES
+
+
+def test_the_first_screen_has_picture_both_commands_and_the_disclaimer():
+    first = "\n".join((ROOT / "README.md").read_text("utf-8").splitlines()[:FIRST_SCREEN])
+    missing = [
+        said
+        for said in ("](docs/office-day.png)", "\nmake demo", "\nmake test", "wellness tool, not a medical device")
+        if said not in first
+    ]
+    assert missing == []
