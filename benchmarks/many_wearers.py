@@ -2,8 +2,9 @@
 
 python benchmarks/many_wearers.py [--seconds 20] [--wearers 1,10,100,1000]
 
-Needs mosquitto.  Each sensor sends 50 samples once a second and alternates between still and moving, so that its state
-changes and is published.  The delay runs from the packet that closes a second to its state message at the broker.
+Needs mosquitto.  Each sensor sends 50 samples once a second and leans by 20 degrees every other four seconds: each
+change is a small movement and then stillness, and both are published.  The delay runs from the packet that closes a
+second to its state message at the broker.
 """
 
 from __future__ import annotations
@@ -50,11 +51,11 @@ def memory_mb(pid: int) -> float:
 
 
 def payloads() -> list[bytes]:
-    """Two still seconds, then two moving ones."""
+    """Four seconds upright, then four leaning."""
     rng = np.random.default_rng(1)
     result = []
-    for size_g in (0.004, 0.004, 0.3, 0.3):
-        acc = rng.normal(0, size_g, (RATE_HZ, 3)) + np.array([0.0, 0.0, 1.0])
+    for lean in np.radians([0.0] * 4 + [20.0] * 4):
+        acc = rng.normal(0, 0.004, (RATE_HZ, 3)) + np.array([np.sin(lean), 0.0, np.cos(lean)])
         content = {"rate_hz": RATE_HZ, "unit": "g", "acc": np.round(acc, 4).tolist()}
         result.append(json.dumps(content, separators=(",", ":")).encode())
     return result
@@ -130,7 +131,8 @@ def measure(wearers: int, seconds: float, folder: Path) -> str:
         time.sleep(2.0 + wearers / 300)
         cpu, delays_ms = asyncio.run(watch(wearers, seconds, port, daemon.pid))
         p50, p99 = np.percentile(delays_ms, [50, 99]) if delays_ms else (float("nan"), float("nan"))
-        return f"{wearers:8} {cpu:7.1f} {cpu / wearers:11.3f} {memory_mb(daemon.pid):7.0f} {p50:9.1f} {p99:9.1f}"
+        costs = f"{wearers:8} {cpu:7.1f} {cpu / wearers:11.3f} {memory_mb(daemon.pid):7.0f}"
+        return f"{costs} {p50:9.1f} {p99:9.1f} {len(delays_ms):7}"
     finally:
         for process in (daemon, broker):
             process.terminate()
@@ -143,7 +145,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--wearers", default="1,10,100,1000")
     given = parser.parse_args()
-    print(" wearers   CPU % CPU % each     MB  p50 ms    p99 ms")
+    print(" wearers   CPU % CPU % each      MB    p50 ms    p99 ms  delays")
     with tempfile.TemporaryDirectory(prefix="posturewatch-wearers-") as folder:
         for count in map(int, given.wearers.split(",")):
             print(measure(count, given.seconds, Path(folder)), flush=True)

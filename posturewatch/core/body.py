@@ -43,7 +43,6 @@ class Body:
 
     # breaks
     break_kind: BreakKind | None = None  # what the movement of now already counts as
-    break_since_ns: int = 0
     break_progress_frac: float = 0.0  # of a real break
     last_break_ns: int = 0  # end of the last real break
 
@@ -54,7 +53,6 @@ class Body:
     break_over: bool = False  # a break (of kind `break_kind`) just ended
     mounted: bool = False  # wear went from off_body to worn
     removed: bool = False  # wear became off_body
-    resumed_after_gap: bool = False  # a gap longer than 60 s ended
 
     @property
     def inclination_deg(self) -> float | None:

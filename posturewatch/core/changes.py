@@ -41,7 +41,7 @@ def clear_flags(state: State) -> None:
     """What ended in the last second has been seen."""
     body = state.body
     body.shift_ended = body.micro_break_ended = body.real_break_reached = body.break_over = False
-    body.mounted = body.removed = body.resumed_after_gap = False
+    body.mounted = body.removed = False
     if body.break_kind is not None and not state.breaks.run_start and not state.real_break:
         body.break_kind = None
     state.flagged = False
@@ -87,7 +87,6 @@ def note_break(state: State, ended: breaks.Ended | None, epoch: int, settings: S
         body.sedentary_s, body.sedentary_since_ns = 0.0, 0
     if moved.run_start or moved.real:
         since = moved.start_epoch if moved.real else moved.run_start
-        body.break_since_ns = since * NS_PER_S
         if moved.real:
             body.break_kind = BreakKind.REAL
         elif epoch + 1 - since >= settings.params.breaks.micro_s and moved.run_active >= settings.params.breaks.micro_s:
@@ -218,7 +217,6 @@ def note_resume(
         note_gap(state, missing_s, settings, events)
     body.link = Link.OK
     state.flagged = True
-    body.resumed_after_gap = not first and missing_s > settings.detection.gap_pause_s
     for sensor in state.sensors:
         if first or missing_s > settings.detection.gap_sedentary_s:
             sensor.wear.wear = _OFF if sensor.wear.wear is _OFF else _UNKNOWN

@@ -41,9 +41,9 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class SensorTraits:
-    """What a sensor can show; declared by its driver, or estimated from the data (core/framing.estimate_traits)."""
+    """What a sensor can show: declared by its driver or the configuration; a replay judges it from the recording."""
 
-    step_10ug: int | None = None  # size of one digit; None: estimate while running
+    step_10ug: int | None = None  # size of one digit; None: not known, and taken for fine
     noise_mg: float | None = None  # vector RMS in 0.1-0.7 Hz when lying still; None: from the data
     rate_hz: float | None = None
 
@@ -57,7 +57,6 @@ class SensorSettings:
     traits: SensorTraits = field(default_factory=SensorTraits)
     calibration: Calibration | None = None
     lateness_ns: int = 2_000_000_000  # a second closes when a tick is this far past its end
-    stand_is_upright: bool = True
 
 
 @dataclass(frozen=True, slots=True)

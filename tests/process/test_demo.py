@@ -123,6 +123,18 @@ def test_killed_it_takes_its_broker_along(start, scratch):
     assert program.relatives() == []
 
 
+def test_its_broker_killed_it_says_so_and_leaves_nothing(start, scratch):
+    program = start("demo", "--json", stdout=subprocess.DEVNULL, environ={"TMPDIR": str(scratch)})
+    login_of(program)
+    (broker,) = (pid for pid in program.relatives() if pid != program.process.pid)
+    os.kill(broker, signal.SIGKILL)
+    assert program.wait(20) == 3
+    assert program.say().splitlines()[-1] == (
+        "posturewatch: the embedded broker ended by itself: start again, or use one of your own"
+    )
+    assert_nothing_is_left(program, scratch)
+
+
 def test_a_cycle_that_does_not_come_costs_exit_code_1_and_one_line(start, scratch):
     arguments = ("demo", "--once", "--scenario", "supine", "--speed", "600")
     program = start(*arguments, stdout=subprocess.DEVNULL, environ={"TMPDIR": str(scratch)})

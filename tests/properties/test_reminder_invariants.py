@@ -212,7 +212,7 @@ class Day:
             self._second(False, False)
         body.link, body.wear, body.motion, body.static_s = Link.OK, Wear.WORN, Motion.STILL, 0.0
         body.static_since_ns = body.now_ns
-        self._second(resumed_after_gap=True)
+        self._second()
 
     def _gap(self, seconds: int) -> None:
         self.body.now_ns += seconds * NS_PER_S
@@ -330,7 +330,6 @@ BODIES = st.builds(
     break_over=st.booleans(),
     mounted=st.booleans(),
     removed=st.booleans(),
-    resumed_after_gap=st.booleans(),
 )
 
 
