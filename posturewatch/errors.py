@@ -32,6 +32,16 @@ class SourceError(PosturewatchError):
     """Something that should give samples does not."""
 
 
+class SensorRefused(SourceError):
+    """A sensor that is there and will not: the wrong firmware, in its charger, held by a phone, wants to be paired."""
+
+
+class RadioUnavailable(SourceError):
+    """No Bluetooth to use, for now: no adapter, powered off, not permitted, BlueZ missing."""
+
+    retry = True
+
+
 class RecordingError(SourceError):
     """A recording that cannot be read: file, place, fix."""
 
