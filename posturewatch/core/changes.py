@@ -42,7 +42,8 @@ def clear_flags(state: State) -> None:
     body = state.body
     body.shift_ended = body.micro_break_ended = body.real_break_reached = body.break_over = False
     body.mounted = body.removed = False
-    if body.break_kind is not None and not state.breaks.run_start and not state.real_break:
+    moved = state.breaks
+    if body.break_kind is not None and not moved.run_start and not moved.micro_end_epoch and not state.real_break:
         body.break_kind = None
     state.flagged = False
 
@@ -70,9 +71,9 @@ def note_shift(state: State, epoch: int, events: list[Event]) -> None:
         if body.wear is _WORN:
             body.shifts += 1
             events.append(Happened(now_ns, "posture_shift", None, {"at_ns": state.bouts.out_epoch * NS_PER_S}))
-    returned = state.bouts.returned_from
-    if returned and not state.breaks.run_start and returned >= state.breaks.ended_epoch:
-        state.breaks.ended_epoch = epoch
+    returned, moved = state.bouts.returned_from, state.breaks
+    if returned and not moved.run_start and not moved.micro_end_epoch and returned >= moved.ended_epoch:
+        moved.ended_epoch = epoch
         body.micro_break_ended = True
         if body.wear is not _OFF:
             events.append(BreakEnded(now_ns, BreakKind.MICRO, returned * NS_PER_S, epoch * NS_PER_S))
@@ -92,8 +93,12 @@ def note_break(state: State, ended: breaks.Ended | None, epoch: int, settings: S
         elif epoch + 1 - since >= settings.params.breaks.micro_s and moved.run_active >= settings.params.breaks.micro_s:
             body.break_kind = BreakKind.MICRO
         body.break_progress_frac = 1.0 if moved.real else moved.progress
+    if moved.micro_ended:
+        state.flagged = body.micro_break_ended = True
+    if moved.micro_end_epoch:
+        body.break_kind = BreakKind.MICRO
     end_break(state, ended, epoch + 1, events)
-    if not moved.run_start and not moved.real:
+    if not moved.run_start and not moved.real and not moved.micro_end_epoch:
         body.break_progress_frac = 0.0
         if ended is None:
             body.break_kind = None
@@ -109,7 +114,6 @@ def end_break(state: State, ended: breaks.Ended | None, now_epoch: int, events: 
     body.break_kind = kind
     events.append(BreakEnded(now_epoch * NS_PER_S, kind, start * NS_PER_S, end * NS_PER_S))
     if kind is BreakKind.MICRO:
-        body.micro_break_ended = True
         return
     state.real_break = False
     body.last_break_ns = end * NS_PER_S

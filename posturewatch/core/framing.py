@@ -10,6 +10,7 @@ A second closes when a later sample arrives or a tick says so.  What belongs to 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -117,7 +118,11 @@ def _take(state: FramingState, batch: SampleBatch, out: list[Frames]) -> None:
 def _joined(parts: list[SampleBatch]) -> tuple[Int64Array, Int32Array]:
     if len(parts) == 1:
         return parts[0].t_ns, parts[0].acc_10ug
-    return np.concatenate([p.t_ns for p in parts]), np.concatenate([p.acc_10ug for p in parts])
+    t_ns, acc = np.concatenate([p.t_ns for p in parts]), np.concatenate([p.acc_10ug for p in parts])
+    if any(later.t_ns[0] < earlier.t_ns[-1] for earlier, later in pairwise(parts)):  # batches overtook each other
+        order = np.argsort(t_ns, kind="stable")
+        return t_ns[order], acc[order]
+    return t_ns, acc
 
 
 def _sums(sensor: str, t_ns: Int64Array, acc: Int32Array) -> Frames:

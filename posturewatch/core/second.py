@@ -161,7 +161,8 @@ def _count(state: State, epoch: int, at: Posture, cos_inclination: float | None,
         body.sedentary_s, body.sedentary_since_ns = seat.counted_s, seat.start_epoch * NS_PER_S
     if params.dosed:
         load = state.loads
-        loads.accumulate(load, cos_inclination, body.break_kind is not None, params.loads)
+        is_moving = body.break_kind is not None and (state.breaks.run_start > 0 or state.breaks.real)
+        loads.accumulate(load, cos_inclination, is_moving, params.loads)
         body.hold_dose_frac = load.hold_dose_frac
         if params.loads.fatigue_index:
             body.fatigue_index_frac = load.fatigue_index_frac

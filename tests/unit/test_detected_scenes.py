@@ -29,6 +29,7 @@ from posturewatch.types import (
     Motion,
     Placement,
     Posture,
+    ReminderPhase,
     RuleDue,
     SampleBatch,
     SedentaryEnded,
@@ -299,11 +300,25 @@ def test_movement_counts_by_two_minutes_in_any_three(moves: list[Part], kinds: l
         assert found[-1][2] == pytest.approx(400 + sum(m.length_s for m in moves), abs=3)
 
 
-def test_a_short_rest_in_two_minutes_of_movement_leaves_them_a_real_break() -> None:
-    found = breaks_of(sit(400), go(70), sit(15), go(65), sit(400))
-    assert [kind for kind, _, _ in found].count(BreakKind.REAL) == 1
-    assert found[-1][0] is BreakKind.REAL
-    assert all(end <= start for (_, _, end), (_, start, _) in pairwise(found))
+def test_a_short_rest_in_two_minutes_of_movement_leaves_them_one_real_break() -> None:
+    ((kind, start_s, end_s),) = breaks_of(sit(400), go(70), sit(15), go(65), sit(400))
+    assert kind is BreakKind.REAL
+    assert (start_s, end_s) == (pytest.approx(400, abs=3), pytest.approx(550, abs=3))
+
+
+def test_a_short_rest_in_less_movement_leaves_it_one_micro_break() -> None:
+    ((kind, start_s, end_s),) = breaks_of(sit(400), go(40), sit(15), go(40), sit(400))
+    assert kind is BreakKind.MICRO
+    assert (start_s, end_s) == (pytest.approx(400, abs=3), pytest.approx(495, abs=3))
+
+
+def test_a_micro_break_clears_the_prompt_before_it_is_told_of() -> None:
+    about = settings_of(CHEST)
+    state, _ = watch(scene(sit(1300)), about)
+    assert state.reminding.phase is ReminderPhase.DUE
+    state, events = watch(scene(sit(1300), go(45), sit(12)), about)
+    assert state.reminding.phase is not ReminderPhase.DUE
+    assert not of_kind(events, BreakEnded)
 
 
 def test_the_sedentary_bout_ends_where_the_real_break_begins_and_the_next_begins_where_it_ends() -> None:
