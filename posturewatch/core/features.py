@@ -79,9 +79,8 @@ class FeatureState:
 _FREQUENCY_HZ = np.fft.rfftfreq(MINUTE_BLOCKS, 1.0 / BLOCKS_PER_FRAME)
 _BAND = (BREATHING_HZ[0] <= _FREQUENCY_HZ) & (BREATHING_HZ[1] >= _FREQUENCY_HZ)
 _NOISE = (NOISE_HZ[0] <= _FREQUENCY_HZ) & (NOISE_HZ[1] >= _FREQUENCY_HZ)
-# a block mean is a boxcar: it takes away sinc²(f x 0.1 s) of the power, which the noise estimate gives back
-_BOXCAR = np.sinc(_FREQUENCY_HZ * 0.1) ** 2
-_NOISE_GAIN = 1.0 / (_BOXCAR[_NOISE] * int(_NOISE.sum()))
+_NOISE_LINES = int(_NOISE.sum())
+# white noise stays white in block means: what the boxcar takes from a line, aliasing gives back
 # a two-sided spectrum to power in mg²
 _TO_MG2 = 2.0 / (MINUTE_BLOCKS * UNITS_PER_MG) ** 2
 _RAMP = np.arange(MINUTE_BLOCKS) - (MINUTE_BLOCKS - 1) / 2.0
@@ -208,7 +207,7 @@ def _band(epoch: Int64Array, block_n: NDArray[np.int32], block_mean: Int64Array,
     squared = spectrum.real**2 + spectrum.imag**2
     power = squared[:, 0] + squared[:, 1] + squared[:, 2]
     in_band = power[_BAND]
-    floor = float((power[_NOISE] * _NOISE_GAIN).sum())  # of one line
+    floor = float(power[_NOISE].sum()) / _NOISE_LINES  # of one line
     lines = in_band[SLOWEST_LINE:-2] + in_band[SLOWEST_LINE + 1 : -1] + in_band[SLOWEST_LINE + 2 :]
     return Band(
         math.sqrt(float(in_band.sum()) * _TO_MG2),

@@ -163,11 +163,11 @@ def test_the_breathing_band_shows_the_noise_floor_and_a_breath_above_it(breath_m
     batch = SampleBatch("s", START_NS + np.rint(t_s * 1e9).astype(np.int64), np.rint(acc).astype(np.int32))
     bands = [row.band for row in rows(batch) if row.band is not None]
     assert len(bands) == 10
-    # white noise in 37 lines of 1/60 Hz, three axes; the noise seen beside it is never taken for less than it is
+    # white noise in 37 lines of 1/60 Hz, three axes
     floor_mg = density_ug / 1000 * math.sqrt(3 * 37 / 60)
     rms_mg = float(np.mean([band.rms_mg for band in bands]))
     assert rms_mg == pytest.approx(math.hypot(floor_mg, breath_mg / math.sqrt(2)), rel=0.07)
-    assert floor_mg <= float(np.mean([band.noise_mg for band in bands])) <= 1.2 * floor_mg
+    assert float(np.mean([band.noise_mg for band in bands])) == pytest.approx(floor_mg, rel=0.03)
     assert all(band.peak > 20 for band in bands) if breath_mg else all(band.peak < 5 for band in bands)
 
 
