@@ -36,6 +36,12 @@ class SensorRefused(SourceError):
     """A sensor that is there and will not: the wrong firmware, in its charger, held by a phone, wants to be paired."""
 
 
+class StreamEnded(SourceError):
+    """A sensor that ended its stream by itself, as some do when they are taken off."""
+
+    retry = True
+
+
 class RadioUnavailable(SourceError):
     """No Bluetooth to use, for now: no adapter, powered off, not permitted, BlueZ missing."""
 

@@ -15,6 +15,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from posturewatch.drivers.units import NO_SAMPLES
+from posturewatch.errors import DecodeError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
@@ -76,6 +79,11 @@ class Packet:
     battery_pct: int | None = None
     battery_mv: int | None = None
 
+    @classmethod
+    def without_samples(cls, rate_hz: float, battery_pct: int | None = None) -> Packet:
+        """News about something else."""
+        return cls(NO_SAMPLES, rate_hz, battery_pct=battery_pct)
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -92,6 +100,9 @@ class Characteristic:
 
     service: str
     uuid: str
+
+
+BATTERY = Characteristic(BATTERY_SERVICE, BATTERY_LEVEL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +187,11 @@ class GattDriver(Protocol):
         ...
 
     def decode(self, char: Characteristic, payload: bytes) -> Packet | None:
-        """One notification, or the value that a `Read` of `keep_alive` gave; None if it says nothing about samples."""
+        """One notification, or the value that a `Read` of `keep_alive` gave; None if it says nothing new.
+
+        `DecodeError` for bytes that the protocol does not allow: one bad packet is none, the next may be good.
+        `StreamEnded` when the sensor says that it stopped by itself.
+        """
         ...
 
 
@@ -221,6 +236,13 @@ class Family(Protocol):
     def decode(self, payload: bytes, factor: float | None = None) -> Packet:
         """One packet out of context, for tinkerers and tests; `factor` scales counts where the packet does not say."""
         ...
+
+
+def decode_battery(value: bytes) -> int:
+    """Percent of the battery level characteristic (Battery Service 1.1: one byte, 0 to 100)."""
+    if not value or value[0] > 100:  # noqa: PLR2004  percent
+        raise DecodeError(f"battery level {value[:4].hex() or 'of no bytes'}: one byte from 0 to 100 is allowed")
+    return value[0]
 
 
 def discover() -> dict[str, Family]:
