@@ -13,13 +13,14 @@ import contextlib
 import logging
 import os
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from posturewatch import __version__, messages
 from posturewatch.broker import DEFAULT_PORT, BrokerDied, embedded_broker
 from posturewatch.config import load
 from posturewatch.control import listening, socket_path
+from posturewatch.desk import Desk
 from posturewatch.errors import ConfigError, SnapshotError
 from posturewatch.messages import Topics
 from posturewatch.mqtt_settings import MQTT_311
@@ -50,6 +51,7 @@ DRAIN_S = 1.0  # what was not sent by then is not worth waiting for
 CANCEL_S = 2.0  # the sink's own goodbye is shorter
 READY_S = 10.0  # a service is ready without its broker, too
 ALIVE_S = 5.0
+SAVE_GAP_S = 1.0
 TABLES_NS = 86_400 * NS_PER_S  # local time tables are renewed daily
 BREATH = 20  # so many wearers' ticks at once, then others may work
 
@@ -143,10 +145,14 @@ class App:
         self.watches = [self._watch(wearer) for wearer in self._loaded.config.wearer]
         self._queues = [PacketQueue(watch.wearer, self._clock.now_ns) for watch in self.watches]
         self._sources = dict(self._build_sources())
+        self._save_soon = asyncio.Event()
+        self._desk = Desk(self._topics, self.watches, self._outbox, self._clock.now_ns, self._save_soon.set)
         context = SinkContext(
             self._outbox,
             self._clock.now_ns,
             mqtt=mqtt,
+            subscriptions=self._desk.subscriptions,
+            on_message=self._desk.hear,
             announce=self._announce,
             on_published=self._published,
             clock_speed=given.speed,
@@ -195,7 +201,7 @@ class App:
 
     async def serve(self) -> None:
         """Run until stopped; whatever ends it, the state is saved and the last messages get their chance."""
-        answers = {"status": self._status, "why": self._why}
+        answers = {"status": self._status, "why": self._why, "command": self._desk.answer}
         door = socket_path(self._store.folder, self._given.environ)
         if self._given.on_watches is not None:
             self._given.on_watches(self.watches)
@@ -270,8 +276,13 @@ class App:
                     await asyncio.sleep(0)
 
     async def _save_now_and_then(self) -> None:
+        """Every some seconds; soon after a command, since its sender was told that it is done."""
         while True:
-            await asyncio.sleep(self._loaded.config.storage.snapshot_s)
+            await asyncio.sleep(SAVE_GAP_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._loaded.config.storage.snapshot_s - SAVE_GAP_S):
+                    await self._save_soon.wait()
+            self._save_soon.clear()
             await asyncio.to_thread(self._save)
 
     async def _tell_service(self) -> None:
@@ -348,7 +359,7 @@ class App:
             watch.change(self._settings(loaded, wearer, self._tables_ns))
         self._loaded = loaded
 
-    def _status(self) -> dict[str, Any]:
+    async def _status(self, _: Mapping[str, Any]) -> dict[str, Any]:
         now_ns = self._clock.now_ns()
         counts = self._outbox.counts
         broker = {"address": self._mqtt.address, "connected": self._sink.up, "waiting": len(self._outbox)}
@@ -359,11 +370,12 @@ class App:
             "started": messages.iso(self._started_ns),
             "time": messages.iso(now_ns),
             "broker": {**broker, "published": counts.published, **lost},
+            "commands": asdict(self._desk.counts),
             "samples_dropped": sum(queue.dropped for queue in self._queues),
             "wearers": [watch.status(now_ns) for watch in self.watches],
         }
 
-    def _why(self) -> dict[str, Any]:
+    async def _why(self, _: Mapping[str, Any]) -> dict[str, Any]:
         return {"wearers": [watch.why() for watch in self.watches]}
 
 

@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 from posturewatch.errors import PosturewatchError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+    Answerer = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]  # from the whole request
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +47,7 @@ def socket_path(state_folder: Path, environ: Mapping[str, str]) -> Path:
 
 
 @contextlib.asynccontextmanager
-async def listening(path: Path, answers: Mapping[str, Callable[[], dict[str, Any]]]) -> AsyncIterator[None]:
+async def listening(path: Path, answers: Mapping[str, Answerer]) -> AsyncIterator[None]:
     """Answer requests while the block runs.  The caller holds the lock of the state folder, so `path` is ours."""
     try:
         door = _bind(path)
@@ -100,9 +102,7 @@ def _bind(path: Path) -> socket.socket:
     return door
 
 
-async def _serve(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answers: Mapping[str, Callable[[], dict[str, Any]]]
-) -> None:
+async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answers: Mapping[str, Answerer]) -> None:
     """One visitor, until it leaves."""
     with contextlib.suppress(TimeoutError, ConnectionError, ValueError):  # ValueError: a line without end
         while True:
@@ -110,11 +110,11 @@ async def _serve(
                 line = await reader.readline()
             if not line:
                 return
-            writer.write(json.dumps(_answer(line, answers)).encode() + b"\n")
+            writer.write(json.dumps(await _answer(line, answers)).encode() + b"\n")
             await writer.drain()
 
 
-def _answer(line: bytes, answers: Mapping[str, Callable[[], dict[str, Any]]]) -> dict[str, Any]:
+async def _answer(line: bytes, answers: Mapping[str, Answerer]) -> dict[str, Any]:
     try:
         request = json.loads(line)
     except (ValueError, RecursionError):
@@ -122,16 +122,16 @@ def _answer(line: bytes, answers: Mapping[str, Callable[[], dict[str, Any]]]) ->
     asked = request.get("request") if isinstance(request, dict) else None
     if not isinstance(asked, str) or asked not in answers:
         return {"ok": False, "error": f"unknown request; known are {', '.join(answers)}"}
-    return {"ok": True, **answers[asked]()}
+    return {"ok": True, **await answers[asked](request)}
 
 
-async def ask(path: Path, request: str) -> dict[str, Any]:
+async def ask(path: Path, request: str, timeout_s: float = ANSWER_S, **details: Any) -> dict[str, Any]:
     """The daemon's answer; `NoDaemon` if none is there."""
     try:
-        async with asyncio.timeout(ANSWER_S):
+        async with asyncio.timeout(timeout_s):
             reader, writer = await asyncio.open_unix_connection(str(path), limit=64 * MAX_LINE_BYTES)
             try:
-                writer.write(json.dumps({"request": request}).encode() + b"\n")
+                writer.write(json.dumps({"request": request, **details}).encode() + b"\n")
                 answer = json.loads(await reader.readline())
             finally:
                 writer.close()

@@ -274,6 +274,8 @@ def _publish_properties(message: Message, expiry_s: int | None) -> Properties:
         properties.ContentType = "application/json"
         properties.PayloadFormatIndicator = 1
         properties.UserProperty = ("schema", message.schema)
+    if message.correlation is not None:
+        properties.CorrelationData = message.correlation
     return properties
 
 

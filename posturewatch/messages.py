@@ -247,6 +247,12 @@ def wearer_state(  # noqa: PLR0913  # one parameter per source of the state
     return _retained(topics.wearer(wearer, "state"), payload, "state", STATE_EXPIRY_S)
 
 
+def wearer_settings(topics: Topics, wearer: str, values: Mapping[str, float | str | bool]) -> Message:
+    """What can be set, as it stands; retained."""
+    payload = payloads.WearerSettings.model_validate(values)
+    return _retained(topics.wearer(wearer, "settings"), payload, "settings")
+
+
 def for_event(
     topics: Topics, wearer: str, event: Event, *, simulated: bool = False, texts: Texts = ENGLISH
 ) -> list[Message]:
@@ -266,7 +272,7 @@ def for_event(
         case StaticEnded() | SedentaryEnded() | BreakEnded():
             return [_bout(topics, wearer, event, simulated)]
         case CommandResult():
-            return [_result(topics, wearer, event)]
+            return [result(topics.wearer(wearer, "result"), event)]
         case _:
             return []
 
@@ -331,22 +337,32 @@ def _bout(topics: Topics, wearer: str, event: StaticEnded | SedentaryEnded | Bre
     return _passing(topics.wearer(wearer, "bout"), payload, "bout", EVENT_EXPIRY_S)
 
 
-def _result(topics: Topics, wearer: str, result: CommandResult) -> Message:
-    payload = payloads.Result(
-        ok=result.ok,
-        action=result.verb,
-        value=result.value if not isinstance(result.value, float) or math.isfinite(result.value) else None,
-        error=result.error,
-        transaction=result.request,
-        time=iso(result.t_ns),
-    )
-    topic = topics.wearer(wearer, "result")
+def result(topic: str, answer: CommandResult, correlation: bytes | None = None) -> Message:
+    """The answer to a command, where its sender will hear it."""
     return Message(
         topic=topic,
-        payload=_json(payload),
-        expires_ns=result.t_ns + RESULT_EXPIRY_S * NS_PER_S,
+        payload=_json(_result(answer)),
+        expires_ns=answer.t_ns + RESULT_EXPIRY_S * NS_PER_S,
         expiry_s=RESULT_EXPIRY_S,
         schema=schema_name("result"),
+        correlation=correlation,
+    )
+
+
+def result_content(answer: CommandResult) -> dict[str, object]:
+    """The same as plain values, for who asked without a broker."""
+    return _result(answer).model_dump()
+
+
+def _result(answer: CommandResult) -> payloads.Result:
+    return payloads.Result(
+        ok=answer.ok,
+        action=answer.verb,
+        key=answer.key,
+        value=answer.value if not isinstance(answer.value, float) or math.isfinite(answer.value) else None,
+        error=answer.error,
+        transaction=answer.request,
+        time=iso(answer.t_ns),
     )
 
 

@@ -153,10 +153,22 @@ class Result(Payload):
 
     ok: bool
     action: str
+    key: str | None = Field(description="set: which setting; calibrate: which sensor.")
     value: float | str | bool | None
     error: str | None
     transaction: str | None
     time: Time
+
+
+class WearerSettings(Payload):
+    """What can be set, as it stands now."""
+
+    static_limit_min: float
+    sedentary_limit_min: float
+    level: Level = Field(description="The lowest level that prompts: shift means both, break means breaks only.")
+    top_rung: Annotated[int, Field(ge=0, le=3)]
+    quiet_hours: str = Field(description="20:00-07:00, off, or default for what the configuration says.")
+    reminders: bool
 
 
 class Samples(Payload):
@@ -179,7 +191,9 @@ MESSAGES: tuple[tuple[str, type[Payload], str, bool, bool], ...] = (
     ("reminder", Reminder, "wearer/{wearer}/reminder", False, True),
     ("event", WearerEvent, "wearer/{wearer}/event", False, True),
     ("bout", Bout, "wearer/{wearer}/bout", False, True),
+    ("settings", WearerSettings, "wearer/{wearer}/settings", True, True),
     ("result", Result, "wearer/{wearer}/result", False, True),
+    ("bridge-result", Result, "bridge/result", False, True),
     ("samples", Samples, "sensor/{sensor}/samples", False, False),
 )
 PLAIN_WORDS = (("bridge-state", "bridge/state"), ("availability", "wearer/{wearer}/availability"))

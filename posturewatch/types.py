@@ -197,7 +197,7 @@ class Command:
     minutes: float | None = None  # snooze, hold, pause: for how long
     until_ns: int | None = None  # hold, pause: until when
     reason: str | None = None  # hold: why
-    key: str | None = None  # set: which setting
+    key: str | None = None  # set: which setting; calibrate: which sensor
     value: float | str | bool | None = None  # set: its new value
 
 
@@ -338,6 +338,7 @@ class CommandResult:
     request: str | None = None
     error: str | None = None
     value: float | str | bool | None = None
+    key: str | None = None  # set: which setting; calibrate: which sensor
 
 
 Event = (
@@ -372,3 +373,4 @@ class Message:
     expires_ns: int | None = None  # dropped unsent after this moment
     expiry_s: int | None = None  # MQTT 5 message expiry interval
     schema: str | None = None  # MQTT 5 user property
+    correlation: bytes | None = None  # MQTT 5: what a request asked to have back with its answer

@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from posturewatch import messages
 from posturewatch.core import pipeline
+from posturewatch.core.reminding import values_in_force
 from posturewatch.core.snapshot import dump_state, load_state
 from posturewatch.core.state import State, initial
 from posturewatch.errors import SnapshotError
 from posturewatch.messages import for_event, prompt_key, wearer_state
 from posturewatch.pacing import ShiftRate, StateThrottle
-from posturewatch.types import NS_PER_S, Link, RawSamples, Tick, Withdrawn
+from posturewatch.types import NS_PER_S, CommandResult, Link, RawSamples, Tick, Verb, Withdrawn
 
 if TYPE_CHECKING:
     from posturewatch.core.settings import Settings
     from posturewatch.messages import Topics
     from posturewatch.sinks.outbox import Outbox
-    from posturewatch.types import Event, Incoming, Message
+    from posturewatch.types import Command, Event, Incoming, Message
 
 MOST_WAITING = 50
 LEAST_RATE_HZ = 0.01
@@ -72,10 +73,20 @@ class Watch:
         ):
             self.work()
 
+    def ask(self, command: Command) -> CommandResult:
+        """Carry out a request at once; the answer is the caller's to tell."""
+        self._waiting.append(command)
+        answer = next(event for event in self._advance() if isinstance(event, CommandResult))
+        if command.verb is Verb.SET and answer.ok:
+            self._outbox.put(self._settings_message())
+        return answer
+
     def work(self) -> None:
         """Use everything that waits."""
-        if not self._waiting:
-            return
+        if self._waiting:
+            self._advance()
+
+    def _advance(self) -> list[Event]:
         self.state, events = pipeline.advance_all(self.state, self._waiting, self.settings)
         self._waiting = []
         self._expected_ns.clear()
@@ -86,6 +97,7 @@ class Watch:
         if events or now_ns != self._seen_ns:
             self._seen_ns = now_ns
             self._tell_state(now_ns)
+        return events
 
     def tick(self, now_ns: int) -> None:
         """Let time pass, unless the samples do."""
@@ -96,10 +108,15 @@ class Watch:
     def change(self, settings: Settings) -> None:
         """Go on with other settings, from the next second; the sensors stay the same ones."""
         self.settings = settings
+        self._outbox.put(self._settings_message())
 
     def announce(self, now_ns: int) -> list[Message]:
         """All that a broker should keep of this wearer."""
-        return [messages.availability(self._topics, self.wearer, self.online), self._state_message(now_ns)]
+        return [
+            messages.availability(self._topics, self.wearer, self.online),
+            self._settings_message(),
+            self._state_message(now_ns),
+        ]
 
     def withdraw(self) -> None:
         """Let the broker forget this wearer."""
@@ -141,6 +158,8 @@ class Watch:
         return is_new or last_ns // NS_PER_S > sensor.framing.second
 
     def _tell(self, event: Event) -> None:
+        if isinstance(event, CommandResult):
+            return  # who asked gets it from `ask`
         if isinstance(event, Withdrawn):
             self._outbox.discard(prompt_key(self.wearer))
         else:
@@ -154,6 +173,10 @@ class Watch:
             self._outbox.put(messages.availability(self._topics, self.wearer, self.online))
         if self._throttle.due(body, self.state.reminding, now_ns):
             self._outbox.put(self._state_message(now_ns))
+
+    def _settings_message(self) -> Message:
+        values = values_in_force(self.state.reminding, self.settings)
+        return messages.wearer_settings(self._topics, self.wearer, values)
 
     def _state_message(self, now_ns: int) -> Message:
         return wearer_state(

@@ -79,7 +79,7 @@ class MqttSink:
 
     async def _serve(self, link: Link) -> None:
         """Use one connection until it is lost or everything is said; the last word is `offline`."""
-        await link.subscribe(self._context.subscriptions)
+        await self._subscribe(link)
         await self._deliver(link, bridge_state(self._topics, online=True))
         self._patience.start()
         self.connections += 1
@@ -96,6 +96,16 @@ class MqttSink:
             await self._say_goodbye(link)
         finally:
             self.up = False
+
+    async def _subscribe(self, link: Link) -> None:
+        """One by one, so that what the broker's access list forbids takes nothing else away; said once for each."""
+        for topic in self._context.subscriptions:
+            try:
+                await link.subscribe([topic])
+            except BrokerRefused as error:
+                if topic not in self._refused_topics:
+                    self._refused_topics.add(topic)
+                    log.error("%s", error)
 
     async def _exchange(self, link: Link) -> None:
         """Read and write at the same time; the reader notices a lost connection while there is nothing to write."""

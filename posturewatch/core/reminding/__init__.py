@@ -2,6 +2,7 @@
 
 from posturewatch.core.reminding.commands import command
 from posturewatch.core.reminding.machine import step
+from posturewatch.core.reminding.settable import values_in_force
 from posturewatch.core.reminding.state import ReminderState, initial, limits_in_force
 
-__all__ = ["ReminderState", "command", "initial", "limits_in_force", "step"]
+__all__ = ["ReminderState", "command", "initial", "limits_in_force", "step", "values_in_force"]

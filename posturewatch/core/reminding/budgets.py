@@ -9,9 +9,11 @@ from posturewatch.core.reminding.turn import to_ns
 from posturewatch.types import NS_PER_S, Happened, Level
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from posturewatch.core.reminding.state import ReminderState
     from posturewatch.core.reminding.turn import Turn
-    from posturewatch.core.settings import Reminding, Settings
+    from posturewatch.core.settings import Settings
     from posturewatch.rules import Rule
 
 DAY_S = 86_400
@@ -28,10 +30,10 @@ class Restraint(NamedTuple):
     shows_held: bool = True
 
 
-def offset_at(manners: Reminding, now_ns: int) -> tuple[int, int]:
+def offset_at(utc_offsets: Iterable[tuple[int, int]], now_ns: int) -> tuple[int, int]:
     """Seconds east of UTC now, and when that changes."""
     offset_s, changes_ns = 0, FOREVER_NS
-    for from_ns, east_s in manners.utc_offsets:
+    for from_ns, east_s in utc_offsets:
         if from_ns > now_ns:
             changes_ns = min(changes_ns, from_ns)
         else:
@@ -44,7 +46,7 @@ def roll_day(turn: Turn) -> None:
     state, now_ns = turn.state, turn.now_ns
     if now_ns < state.day_check_ns:
         return
-    offset_s, changes_ns = offset_at(turn.settings.reminding, now_ns)
+    offset_s, changes_ns = offset_at(turn.settings.reminding.utc_offsets, now_ns)
     day = (now_ns // NS_PER_S + offset_s) // DAY_S
     state.day_check_ns = min(((day + 1) * DAY_S - offset_s) * NS_PER_S, changes_ns)
     if day > state.day:
@@ -68,7 +70,7 @@ def find_quiet(state: ReminderState, settings: Settings, now_ns: int) -> tuple[b
             if from_ns > now_ns:
                 changes_ns = min(changes_ns, from_ns)
         return False, changes_ns
-    offset_s, changes_ns = offset_at(manners, now_ns)
+    offset_s, changes_ns = offset_at(manners.utc_offsets, now_ns)
     minute_ns = (now_ns + offset_s * NS_PER_S) % (DAY_S * NS_PER_S)
     from_ns, until_ns = state.quiet_from_min * MIN_NS, state.quiet_to_min * MIN_NS
     day_ns = DAY_S * NS_PER_S

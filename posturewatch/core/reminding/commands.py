@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 Value = float | str | bool | None
 
 KEPT_ANSWERS = 64
+ANSWER_KEPT_NS = 3600 * NS_PER_S
+MAX_PAUSE_S = 86_400.0
 USUAL_HOLD_MIN = 60.0
 TEST_GAP_NS = 10 * NS_PER_S
 BLIND = (ReminderPhase.OFF, ReminderPhase.NOT_WORN, ReminderPhase.UNKNOWN)
@@ -34,9 +36,9 @@ BLIND = (ReminderPhase.OFF, ReminderPhase.NOT_WORN, ReminderPhase.UNKNOWN)
 def command(state: ReminderState, command: Command, body: Body, settings: Settings, events: list[Event]) -> None:
     """Carry out one request and answer it; the same request again gets the same answer and changes nothing."""
     now_ns = follow_clock(state, body.now_ns or command.t_ns)
-    known = next((one for one in state.answers if one.request == command.request), None)
-    if command.request is not None and known is not None:
-        events.append(CommandResult(now_ns, known.verb, known.ok, known.request, known.error, known.value))
+    known = _find_answer(state, command, now_ns)
+    if known is not None:
+        events.append(CommandResult(now_ns, known.verb, known.ok, known.request, known.error, known.value, known.key))
         return
     limits = limits_in_force(state, settings)
     loads = measure_loads(state, body, settings, limits)
@@ -55,9 +57,17 @@ def command(state: ReminderState, command: Command, body: Body, settings: Settin
         decide(turn, is_new_second=False)
     state.wake_ns = 0
     if command.request is not None:
-        state.answers.append(Answer(command.request, command.verb, error is None, error, value))
+        state.answers.append(Answer(command.request, command.verb, error is None, error, value, command.key, now_ns))
         del state.answers[:-KEPT_ANSWERS]
-    events.append(CommandResult(now_ns, command.verb, error is None, command.request, error, value))
+    events.append(CommandResult(now_ns, command.verb, error is None, command.request, error, value, command.key))
+
+
+def _find_answer(state: ReminderState, command: Command, now_ns: int) -> Answer | None:
+    """The answer to the same request, if it came in the last hour; who counts from one again means something new."""
+    if command.request is None:
+        return None
+    state.answers = [one for one in state.answers if now_ns - one.t_ns < ANSWER_KEPT_NS]
+    return next((one for one in state.answers if one.request == command.request), None)
 
 
 def _acknowledge(turn: Turn, command: Command) -> Value:  # noqa: ARG001  all verbs are called alike
@@ -134,7 +144,7 @@ def _count_break(turn: Turn, command: Command) -> Value:  # noqa: ARG001
     return None
 
 
-def _find_end(turn: Turn, command: Command) -> int:
+def _find_end(turn: Turn, command: Command, max_s: float) -> int:
     """When a hold or a pause ends: as asked, or after an hour, and never later than the longest allowed."""
     now_ns = turn.now_ns
     if command.until_ns is not None:
@@ -146,7 +156,7 @@ def _find_end(turn: Turn, command: Command) -> int:
         until_ns = now_ns + to_ns(60.0 * min(minutes, 1e6))
     if until_ns <= now_ns:
         raise CommandError("the end must be in the future")
-    return min(until_ns, now_ns + to_ns(turn.settings.reminding.max_hold_s))
+    return min(until_ns, now_ns + to_ns(max_s))
 
 
 def _minutes_until(turn: Turn, until_ns: int) -> float:
@@ -155,7 +165,7 @@ def _minutes_until(turn: Turn, until_ns: int) -> float:
 
 def _hold(turn: Turn, command: Command) -> Value:
     state = turn.state
-    state.wearer_hold_until_ns = _find_end(turn, command)
+    state.wearer_hold_until_ns = _find_end(turn, command, turn.settings.reminding.max_hold_s)
     state.wearer_hold = (command.reason or "on hold")[:80]
     minutes = _minutes_until(turn, state.wearer_hold_until_ns)
     turn.events.append(Happened(turn.now_ns, "held", state.cycle, {"why": state.wearer_hold, "minutes": minutes}))
@@ -170,7 +180,7 @@ def _release(turn: Turn, command: Command) -> Value:  # noqa: ARG001
 
 def _pause(turn: Turn, command: Command) -> Value:
     state = turn.state
-    state.paused_until_ns = _find_end(turn, command)
+    state.paused_until_ns = _find_end(turn, command, MAX_PAUSE_S)
     minutes = _minutes_until(turn, state.paused_until_ns)
     turn.events.append(Happened(turn.now_ns, "held", state.cycle, {"why": "paused", "minutes": minutes}))
     return minutes

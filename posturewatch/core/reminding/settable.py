@@ -6,7 +6,7 @@ import math
 import re
 from typing import TYPE_CHECKING
 
-from posturewatch.core.reminding.state import limits_in_force
+from posturewatch.core.reminding.state import is_enabled, limits_in_force
 from posturewatch.core.reminding.turn import measure_loads
 from posturewatch.errors import CommandError
 from posturewatch.types import Level
@@ -14,7 +14,9 @@ from posturewatch.types import Level
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from posturewatch.core.reminding.state import ReminderState
     from posturewatch.core.reminding.turn import Turn
+    from posturewatch.core.settings import Settings
 
 Value = float | str | bool | None
 
@@ -24,6 +26,20 @@ HIGHEST_RUNG = 3
 WORDS_ON = ("on", "true", "1", "yes")
 WORDS_OFF = ("off", "false", "0", "no")
 SPAN = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\s*-\s*([01]?\d|2[0-3]):([0-5]\d)")
+
+
+def values_in_force(state: ReminderState, settings: Settings) -> dict[str, float | str | bool]:
+    """What can be set, as it stands: set by the wearer, or as configured."""
+    limits = limits_in_force(state, settings)
+    manners = settings.reminding
+    return {
+        "static_limit_min": limits.static_limit_s / 60.0,
+        "sedentary_limit_min": limits.sedentary_limit_s / 60.0,
+        "level": Level.SHIFT if state.lowest_level is None else state.lowest_level,
+        "top_rung": manners.top_rung if state.top_rung is None else state.top_rung,
+        "quiet_hours": state.quiet_hours or "default",
+        "reminders": is_enabled(state, settings),
+    }
 
 
 def set_value(turn: Turn, key: str | None, value: Value) -> Value:

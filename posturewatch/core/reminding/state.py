@@ -20,6 +20,8 @@ class Answer:
     ok: bool
     error: str | None
     value: float | str | bool | None
+    key: str | None = None
+    t_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,5 +204,6 @@ def _shift_collections(state: ReminderState, by_ns: int) -> None:
     for moments in (state.due_ns, state.asked_ns):
         for rule in moments:
             moments[rule] += by_ns
+    state.answers = [replace(answer, t_ns=answer.t_ns + by_ns) for answer in state.answers]
     state.shift_prompts_ns = [t_ns + by_ns for t_ns in state.shift_prompts_ns]
     state.break_prompts_ns = [t_ns + by_ns for t_ns in state.break_prompts_ns]
