@@ -30,13 +30,15 @@ class Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  the signature is click's
         """Every file of the folder that has one; other files are parts of commands."""
-        return sorted(path.stem for path in FOLDER.glob("[!_]*.py") if "def command(" in path.read_text("utf-8"))
+        return sorted(
+            path.stem.replace("_", "-") for path in FOLDER.glob("[!_]*.py") if "def command(" in path.read_text("utf-8")
+        )
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one command."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        command: click.Command = import_module(f"{__name__}.{cmd_name}").command
+        command: click.Command = import_module(f"{__name__}.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -46,7 +48,7 @@ class Commands(click.Group):
 
 
 def _read_title(name: str) -> str:
-    with (FOLDER / f"{name}.py").open(encoding="utf-8") as file:
+    with (FOLDER / f"{name.replace('-', '_')}.py").open(encoding="utf-8") as file:
         found = _TITLE.match(file.readline())
     title = found[1].rstrip(". ") if found else ""
     return title[:1].upper() + title[1:]

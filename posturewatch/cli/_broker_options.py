@@ -23,19 +23,35 @@ _OPTIONS = (
         help="A file whose first line is the password.",
     ),
     click.option("--base-topic", default="posturewatch", show_default=True, help="First part of every topic."),
+    click.option("--tls", is_flag=True, help="Encrypt, and check the broker's certificate."),
+    click.option(
+        "--tls-cafile",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="With --tls: certificates to trust instead of the system's.",
+    ),
+    click.option("--insecure", is_flag=True, help="Allow a broker on another machine without TLS."),
 )
 
 
 def broker_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --broker, --username, --password-file and --base-topic."""
+    """Add --broker and what is needed to reach it."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
 
 
-def read_broker(broker: str, username: str | None, password_file: Path | None, base_topic: str) -> MqttSettings:
+def read_broker(
+    broker: str,
+    *,
+    username: str | None,
+    password_file: Path | None,
+    base_topic: str,
+    tls: bool,
+    tls_cafile: Path | None,
+    insecure: bool,
+) -> MqttSettings:
     """What the options say; `UsageError` for what cannot be meant."""
-    from posturewatch.mqtt_settings import MqttSettings  # noqa: PLC0415  keeps `--help` quick
+    from posturewatch.mqtt_settings import MqttSettings, TlsSettings  # noqa: PLC0415  keeps `--help` quick
 
     host, colon, port = broker.rpartition(":")
     if not colon or not port.isdecimal():
@@ -46,6 +62,14 @@ def read_broker(broker: str, username: str | None, password_file: Path | None, b
         raise UsageError(
             f"--password-file {password_file}: no password can be read; give a file with it as its first line"
         ) from None
+    if tls_cafile is not None and not tls:
+        raise UsageError("--tls-cafile needs --tls")
     return MqttSettings(
-        host=host.strip("[]"), port=int(port), username=username, password=password, base_topic=base_topic
+        host=host.strip("[]"),
+        port=int(port),
+        username=username,
+        password=password,
+        base_topic=base_topic,
+        tls=TlsSettings(tls_cafile) if tls else None,
+        insecure=insecure,
     )
