@@ -2,7 +2,7 @@
 # PYTHON=/path/to/python chooses the interpreter (3.11 or newer).
 
 .POSIX:
-.PHONY: help demo setup test lint bench lock clean
+.PHONY: help demo setup test test-bluez lint bench lock clean
 
 BIN = .venv/bin
 # Debian puts mosquitto where only root's path looks.
@@ -11,6 +11,7 @@ WITH_SBIN = PATH="$$PATH:/usr/sbin:/usr/local/sbin"
 help:
 	@echo 'make demo    watch a simulated wearer be reminded, on a broker of its own'
 	@echo 'make test    lint, types, architecture, all tests'
+	@echo 'make test-bluez    tests on a real BlueZ, in a small virtual machine'
 	@echo 'make lint    the same without the tests'
 	@echo 'make bench   measure, beside limits and other programs'
 	@echo 'make lock    renew the lock files (needs uv)'
@@ -33,6 +34,9 @@ test: setup
 	@$(WITH_SBIN) scripts/ensure_mosquitto
 	@$(MAKE) --no-print-directory lint
 	$(WITH_SBIN) $(BIN)/pytest
+
+test-bluez: setup
+	$(BIN)/python scripts/bluez_vm
 
 bench: setup
 	@for each in benchmarks/*.py; do test -e "$$each" || { echo "there are no benchmarks here"; exit 1; }; echo "== $$each"; $(BIN)/python "$$each" || exit 1; done

@@ -19,6 +19,8 @@ hypothesis.settings.load_profile("shared_machine")
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDINGS_ABSENT = "the recordings of real wearers are not here: set POSTUREWATCH_RECORDINGS to their folder"
+BLUEZ_ELSEWHERE = "they run on a real BlueZ in a virtual machine: make test-bluez"
+LEFT_OUT = pytest.StashKey[list[str]]()
 
 
 def find_recordings() -> Path | None:
@@ -49,6 +51,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("recordings")
 
 
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """Remember what the virtual machine has to test, for the closing line."""
+    for item in items:
+        if item.get_closest_marker("bluez"):
+            item.config.stash.setdefault(LEFT_OUT, []).append(BLUEZ_ELSEWHERE)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what needs the recordings where they are not."""
     if item.get_closest_marker("recordings") and find_recordings() is None:
@@ -57,12 +66,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
-    """The very last line: how many tests were skipped, and why."""
+    """The very last line: how many tests were skipped or left to another run, and why."""
     outcome = yield
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None and not session.config.option.collectonly:
         skipped = reporter.stats.get("skipped", [])
-        reporter.write_line(describe_skipped([str(report.longrepr[2]) for report in skipped]))
+        reasons = [str(report.longrepr[2]) for report in skipped]
+        reporter.write_line(describe_skipped(reasons + session.config.stash.get(LEFT_OUT, [])))
     return outcome
 
 
