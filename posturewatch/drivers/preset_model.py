@@ -35,7 +35,6 @@ def _parse_hex(value: object) -> object:
 Uuid = Annotated[str, BeforeValidator(_expand_uuid)]
 Hex = Annotated[bytes, BeforeValidator(_parse_hex)]
 Offset = Annotated[int, Field(ge=0, lt=_MAX_BYTES)]
-Whole = Literal["u8", "i8", "u16", "i16", "u32", "i32", "u64"]
 Axis = Literal["x", "y", "z", "-x", "-y", "-z"]
 Bytes = Annotated[int, Field(ge=1, le=_MAX_BYTES)]
 LeastMost = Annotated[list[int], Field(min_length=2, max_length=2)]
@@ -89,9 +88,7 @@ class IdentityKeys(Strict):
 class LayoutKeys(Strict):
     header: Hex | None = None
     mask: Hex | None = None
-    length: (
-        Annotated[int, Field(ge=1, le=_MAX_BYTES)] | Annotated[list[int], Field(min_length=2, max_length=2)] | None
-    ) = None
+    length: Bytes | LeastMost | None = None
     endian: Literal["<", ">"] = "<"
     type: Literal["i8", "i16", "i24", "i32", "u16", "f32", "f64"] | None = None
     offset: Offset = 0
@@ -102,9 +99,7 @@ class LayoutKeys(Strict):
     scale: float = Field(default=1.0, ge=-1e6, le=1e6)
     bias: float = Field(default=0.0, ge=-1e9, le=1e9)
     sign: Literal[1, -1] = 1
-    invalid: Bytes = Annotated[int, Field(ge=1, le=_MAX_BYTES)]
-LeastMost = Annotated[list[int], Field(min_length=2, max_length=2)]
-Invalid = []
+    invalid: Invalid = []
     seq: SeqKeys | None = None
     time: TimeKeys | None = None
     battery: BatteryKeys | None = None
