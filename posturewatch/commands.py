@@ -38,7 +38,7 @@ FIELDS: dict[Verb, tuple[str, ...]] = {
     Verb.SET: ("value",),
 }
 OPPOSITES = {Verb.HOLD: Verb.RELEASE, Verb.PAUSE: Verb.RESUME}  # what a switch means with OFF
-ACTIONS = tuple(verb for verb in Verb if verb is not Verb.SET)
+ACTIONS = tuple(verb.value for verb in Verb if verb is not Verb.SET)
 _SPAN = re.compile(r"(?:(\d{1,4})\s*h)?\s*(?:(\d{1,5})\s*(?:m|min)?)?", re.ASCII)
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
 

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from posturewatch.core.reminding.breaks_seen import complete_break, start_break
+from posturewatch.core.reminding.budgets import roll_day
 from posturewatch.core.reminding.cycle import ASKING, WAITING, close_cycle, withdraw
 from posturewatch.core.reminding.machine import decide
 from posturewatch.core.reminding.settable import set_value
@@ -43,6 +44,7 @@ def command(state: ReminderState, command: Command, body: Body, settings: Settin
     limits = limits_in_force(state, settings)
     loads = measure_loads(state, body, settings, limits)
     turn = Turn(state, body, settings, limits, events, now_ns, loads, {})
+    roll_day(turn)
     value: Value = None
     error: str | None = None
     try:
