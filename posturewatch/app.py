@@ -12,21 +12,24 @@ import asyncio
 import contextlib
 import logging
 import os
+import random
 import threading
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from posturewatch import __version__, messages
+from posturewatch.announcing import Announcer
 from posturewatch.broker import DEFAULT_PORT, BrokerDied, embedded_broker
 from posturewatch.config import load
 from posturewatch.control import listening, socket_path
 from posturewatch.desk import Desk
+from posturewatch.discovery import subject_of
 from posturewatch.errors import ConfigError, SnapshotError
 from posturewatch.messages import Topics
 from posturewatch.mqtt_settings import MQTT_311
 from posturewatch.sinks import SinkContext, discover
 from posturewatch.sinks.outbox import Outbox
-from posturewatch.sources import PacketQueue
+from posturewatch.sources.packet_queue import PacketQueue
 from posturewatch.store import SnapshotStore, lock_folder
 from posturewatch.systemd import ServiceNotice
 from posturewatch.types import NS_PER_S
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from posturewatch.clock import Clock
     from posturewatch.config import LoadedConfig, Sensor, Wearer
     from posturewatch.core.settings import Settings
+    from posturewatch.link import Received
     from posturewatch.mqtt_settings import MqttSettings
     from posturewatch.signals import Signals
     from posturewatch.sources import Source
@@ -51,6 +55,8 @@ DRAIN_S = 1.0  # what was not sent by then is not worth waiting for
 CANCEL_S = 2.0  # the sink's own goodbye is shorter
 READY_S = 10.0  # a service is ready without its broker, too
 ALIVE_S = 5.0
+HEALTH_S = 60.0
+BIRTH_DELAY_S = (0.1, 2.0)
 SAVE_GAP_S = 1.0
 TABLES_NS = 86_400 * NS_PER_S  # local time tables are renewed daily
 BREATH = 20  # so many wearers' ticks at once, then others may work
@@ -147,12 +153,14 @@ class App:
         self._sources = dict(self._build_sources())
         self._save_soon = asyncio.Event()
         self._desk = Desk(self._topics, self.watches, self._outbox, self._clock.now_ns, self._save_soon.set)
+        told = given.loaded.config.home_assistant
+        self._announcer = Announcer(self._store.folder, self._topics, told)
         context = SinkContext(
             self._outbox,
             self._clock.now_ns,
             mqtt=mqtt,
-            subscriptions=self._desk.subscriptions,
-            on_message=self._desk.hear,
+            subscriptions=(*self._desk.subscriptions, *self._announcer.subscriptions),
+            on_message=self._hear,
             announce=self._announce,
             on_published=self._published,
             clock_speed=given.speed,
@@ -227,6 +235,7 @@ class App:
         group.create_task(self._tick(), name="ticks")
         group.create_task(self._save_now_and_then(), name="saver")
         group.create_task(self._tell_service(), name="service notice")
+        group.create_task(self._tell_health(), name="health")
         if self._access.embedded is not None:
             group.create_task(self._until_broker_dies(self._access.embedded.pid), name="broker")
 
@@ -239,8 +248,7 @@ class App:
             await asyncio.to_thread(self._save)
         finally:
             if self._given.withdraw:
-                for watch in self.watches:
-                    watch.withdraw()
+                self._outbox.put_all(self._announcer.withdraw())
             self._outbox.close()
             _, pending = await asyncio.wait([sink], timeout=DRAIN_S)
             if pending:
@@ -324,10 +332,41 @@ class App:
             source=" ".join(sorted({s.source for w in self._loaded.config.wearer for s in w.sensor})),
             simulated=any(watch.simulated for watch in self.watches),
         )
-        return [info, *(message for watch in self.watches for message in watch.announce(now_ns))]
+        states = [message for watch in self.watches for message in watch.announce(now_ns)]
+        subjects = [subject_of(watch.settings, watch.simulated) for watch in self.watches]
+        return self._announcer.announce(subjects, [info, self._health(), *states])
+
+    def _hear(self, received: Received) -> None:
+        """A request, or Home Assistant come back: it is told everything again, but not by all daemons at once."""
+        if self._announcer.is_birth(received):
+            delay_s = random.uniform(*BIRTH_DELAY_S)
+            asyncio.get_running_loop().call_later(delay_s, lambda: self._outbox.put_all(self._announce()))
+        else:
+            self._desk.hear(received)
+
+    def _health(self) -> Message:
+        now_ns = self._clock.now_ns()
+        counts = self._outbox.counts
+        figures = {
+            "uptime_s": max(0, now_ns - self._started_ns) // NS_PER_S,
+            "wearers": len(self.watches),
+            "wearers_online": sum(watch.online for watch in self.watches),
+            "connections": self._sink.connections,
+            "messages_published": counts.published,
+            "messages_lost": counts.dropped + counts.expired - self._sink.refused,
+            "messages_refused": self._sink.refused,
+            "samples_lost": sum(queue.dropped for queue in self._queues),
+        }
+        return messages.bridge_health(self._topics, figures, now_ns)
+
+    async def _tell_health(self) -> None:
+        while True:
+            await self._clock.sleep(HEALTH_S)
+            self._outbox.put(self._health())
 
     def _published(self, message: Message) -> None:
         self._ready.set()
+        self._announcer.published(message)
         if self._given.on_published is not None:
             self._given.on_published(message)
 
@@ -395,4 +434,4 @@ def _simulated(sensor: Sensor, put: Callable[[Incoming], None], clock: Clock, sp
 def _parts(loaded: LoadedConfig) -> tuple[object, ...]:
     """What cannot change while the parts run."""
     config = loaded.config
-    return config.broker, config.storage, [(wearer.id, wearer.sensor) for wearer in config.wearer]
+    return config.broker, config.home_assistant, config.storage, [(wearer.id, wearer.sensor) for wearer in config.wearer]

@@ -93,6 +93,14 @@ class ReminderView(Protocol):
         """When the hold ends by itself."""
 
     @property
+    def on_hold(self) -> bool:
+        """Whether somebody asked to hold prompts."""
+
+    @property
+    def paused(self) -> bool:
+        """Whether somebody paused the reminders."""
+
+    @property
     def breaks_today(self) -> int:
         """Real breaks since local midnight."""
 
@@ -199,6 +207,12 @@ def bridge_info(  # noqa: PLR0913  # one parameter per fact the message tells
     return _retained(topics.bridge("info"), payload, "bridge-info")
 
 
+def bridge_health(topics: Topics, figures: Mapping[str, int], now_ns: int) -> Message:
+    """How the daemon does; retained for an hour."""
+    payload = payloads.BridgeHealth.model_validate({**figures, "time": iso(now_ns)})
+    return _retained(topics.bridge("health"), payload, "bridge-health", STATE_EXPIRY_S)
+
+
 def bridge_event(topics: Topics, kind: str, t_ns: int, detail: Mapping[str, float | str | bool]) -> Message:
     """Something that happened to the daemon, such as messages lost while the broker was away."""
     payload = payloads.BridgeEvent(type=kind, detail=dict(detail), time=iso(t_ns))
@@ -239,6 +253,8 @@ def wearer_state(  # noqa: PLR0913  # one parameter per source of the state
         snoozes_left=max(0, reminder.snoozes_left),
         hold_reason=reminder.hold_reason,
         hold_until=iso_or_none(reminder.hold_until_ns),
+        on_hold=reminder.on_hold,
+        paused=reminder.paused,
         break_progress_pct=min(100, percent(body.break_progress_frac) or 0),
         battery_pct=None if battery_pct is None else max(0, min(100, round(battery_pct))),
         simulated=simulated,
@@ -280,15 +296,6 @@ def for_event(
 def prompt_key(wearer: str) -> str:
     """The outbox slot of a wearer's prompt: discard it when the prompt is withdrawn before it went out."""
     return f"prompt/{wearer}"
-
-
-def withdrawals(topics: Topics, wearer: str) -> list[Message]:
-    """Empty retained payloads: the broker forgets this wearer."""
-    leaves = ("state", "availability", "settings")
-    return [
-        Message(topic=topic, payload=b"", retain=True, key=topic)
-        for topic in (topics.wearer(wearer, leaf) for leaf in leaves)
-    ]
 
 
 def _reminder(topics: Topics, wearer: str, prompt: Prompt, simulated: bool, texts: Texts) -> Message:

@@ -52,6 +52,8 @@ def _steady_part(body: Body, reminder: ReminderView, battery_pct: float | None) 
         reminder.snoozes_left,
         reminder.hold_reason,
         reminder.hold_until_ns,
+        reminder.on_hold,
+        reminder.paused,
         reminder.breaks_today,
         body.wear,
         body.motion,

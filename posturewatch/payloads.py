@@ -73,6 +73,20 @@ class BridgeEvent(Payload):
     time: Time
 
 
+class BridgeHealth(Payload):
+    """How the daemon does; counts are since its start."""
+
+    uptime_s: Count
+    wearers: Count
+    wearers_online: Count = Field(description="Of whom data is flowing.")
+    connections: Count = Field(description="To the broker.")
+    messages_published: Count
+    messages_lost: Count = Field(description="Dropped for space, or expired while the broker was away.")
+    messages_refused: Count = Field(description="By the broker's access list.")
+    samples_lost: Count = Field(description="Dropped because they came faster than they could be used.")
+    time: Time
+
+
 class WearerState(Payload):
     """How it stands with one wearer, now."""
 
@@ -97,6 +111,8 @@ class WearerState(Payload):
     snoozes_left: Count
     hold_reason: str | None
     hold_until: Time | None
+    on_hold: bool = Field(description="Whether somebody asked to hold prompts.")
+    paused: bool = Field(description="Whether somebody paused the reminders.")
     break_progress_pct: Percent = Field(le=100)
     battery_pct: Percent | None = Field(le=100)
     simulated: bool
@@ -186,6 +202,7 @@ class Samples(Payload):
 # name of the schema, its model, the topic below the base, retained, and whether we publish it
 MESSAGES: tuple[tuple[str, type[Payload], str, bool, bool], ...] = (
     ("bridge-info", BridgeInfo, "bridge/info", True, True),
+    ("bridge-health", BridgeHealth, "bridge/health", True, True),
     ("bridge-event", BridgeEvent, "bridge/event", False, True),
     ("state", WearerState, "wearer/{wearer}/state", True, True),
     ("reminder", Reminder, "wearer/{wearer}/reminder", False, True),

@@ -93,7 +93,7 @@ class SnapshotStore:
         path = self.path(wearer)
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _replace(path, _encode(wearer, state, now_ns))
+            replace_file(path, _encode(wearer, state, now_ns))
         except OSError as error:
             if not self._failing:
                 reason = error.strerror or str(error)
@@ -182,7 +182,7 @@ def _encode(wearer: str, state: dict[str, Any], now_ns: int) -> bytes:
     return json.dumps(header, separators=(",", ":")).encode() + b"\n" + body
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
     """Write `content` to `path` so that after a crash at any moment the old or the new content is there, whole."""
     temporary = path.with_name(f"{path.name}.new")
     try:

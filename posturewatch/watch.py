@@ -118,10 +118,6 @@ class Watch:
             self._state_message(now_ns),
         ]
 
-    def withdraw(self) -> None:
-        """Let the broker forget this wearer."""
-        self._outbox.put_all(messages.withdrawals(self._topics, self.wearer))
-
     def dump(self) -> dict[str, Any]:
         """What the snapshot holds.  `state` is never changed in place, so any thread may do this."""
         self.is_changed = False

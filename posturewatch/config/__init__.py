@@ -5,11 +5,12 @@
 
 from posturewatch.config.calibration import read_calibration, write_calibration
 from posturewatch.config.loading import LoadedConfig, find_file, load
-from posturewatch.config.model import Broker, Config, Log, Sensor, Storage, Wearer
+from posturewatch.config.model import Broker, Config, HomeAssistant, Log, Sensor, Storage, Wearer
 
 __all__ = [
     "Broker",
     "Config",
+    "HomeAssistant",
     "LoadedConfig",
     "Log",
     "Sensor",

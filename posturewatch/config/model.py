@@ -110,6 +110,15 @@ class Broker(Section):
         return self
 
 
+class HomeAssistant(Section):
+    """Home Assistant, on the same broker: it learns of the wearers by itself."""
+
+    discovery: bool = Field(
+        default=True, description="describe the wearers to it; false removes them"
+    )
+    prefix: BaseTopic = Field(default="homeassistant", description="its discovery prefix, as set in Home Assistant")
+
+
 class Sensor(Section):
     """One accelerometer on a wearer's body."""
 
@@ -221,6 +230,7 @@ class Config(Section):
     """The whole configuration."""
 
     broker: Broker = Field(default=Broker(), description="the MQTT broker")
+    home_assistant: HomeAssistant = Field(default=HomeAssistant(), description="what Home Assistant is told")
     storage: Storage = Field(default=Storage(), description="where the state is kept")
     log: Log = Field(default=Log(), description="the daemon's log")
     wearer: tuple[Wearer, ...] = Field(default=(), max_length=10_000, description="who is watched over")

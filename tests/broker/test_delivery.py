@@ -14,6 +14,7 @@ import pytest
 
 from posturewatch import messages
 from posturewatch.core.body import Body
+from posturewatch.discovery import forget
 from posturewatch.mqtt_settings import MQTT_5
 from posturewatch.types import (
     BreakEnded,
@@ -46,6 +47,8 @@ REMINDER = SimpleNamespace(
     snoozes_left=2,
     hold_reason=None,
     hold_until_ns=None,
+    on_hold=False,
+    paused=False,
     breaks_today=3,
 )
 
@@ -131,7 +134,8 @@ async def test_what_a_withdrawn_wearer_left_is_forgotten(any_broker: MqttSetting
     async with deliver(any_broker) as running:
         running.outbox.put_all(everything(topics, time.time_ns()))
     async with deliver(any_broker) as running:
-        running.outbox.put_all(messages.withdrawals(topics, "anna"))
+        leaves = ("state", "availability", "settings")
+        running.outbox.put_all(forget(topics.wearer("anna", leaf) for leaf in leaves))
     async with listen(any_broker) as late:
         await late.until("bridge/state", b"offline")
         assert not [m for m in late.heard if "anna" in str(m.topic)]

@@ -63,6 +63,8 @@ STATE_KEYS = [
         "snoozes_left",
         "hold_reason",
         "hold_until",
+        "on_hold",
+        "paused",
         "break_progress_pct",
         "battery_pct",
         "simulated",
@@ -84,6 +86,8 @@ def reminder(**changes: Any) -> SimpleNamespace:
         "snoozes_left": 2,
         "hold_reason": None,
         "hold_until_ns": None,
+        "on_hold": False,
+        "paused": False,
         "breaks_today": 0,
     }
     return SimpleNamespace(**{**fields, **changes})
@@ -212,16 +216,6 @@ def test_results_go_to_their_own_topic_so_that_automations_on_events_cannot_loop
 )
 def test_what_the_state_tells_needs_no_message(event: Any) -> None:
     assert messages.for_event(TOPICS, "anna", event) == []
-
-
-def test_withdrawing_a_wearer_empties_every_retained_topic() -> None:
-    withdrawn = messages.withdrawals(TOPICS, "anna")
-    assert all(m.payload == b"" and m.retain for m in withdrawn)
-    retained = {
-        messages.wearer_state(TOPICS, "anna", Body(), reminder(), simulated=False, now_ns=NOW_NS).topic,
-        messages.availability(TOPICS, "anna", online=True).topic,
-    }
-    assert retained <= {m.topic for m in withdrawn}
 
 
 @pytest.mark.parametrize("base", ["", "/a", "a/", "a//b", "a b", "a/+", "#", "$SYS", "a\x00", "a\n"])

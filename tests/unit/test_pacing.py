@@ -30,6 +30,8 @@ def reminder(**changes: Any) -> SimpleNamespace:
         "snoozes_left": 2,
         "hold_reason": None,
         "hold_until_ns": None,
+        "on_hold": False,
+        "paused": False,
         "breaks_today": 0,
     }
     return SimpleNamespace(**{**fields, **changes})
@@ -67,6 +69,8 @@ REMINDER_CHANGES = [
     ("snoozes_left", 1),
     ("hold_reason", "meeting"),
     ("hold_until_ns", 7 * S),
+    ("on_hold", True),
+    ("paused", True),
     ("breaks_today", 1),
 ]
 

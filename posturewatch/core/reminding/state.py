@@ -135,6 +135,16 @@ class ReminderState:
     answers: list[Answer] = field(default_factory=list)
     last_test_ns: int | None = None
 
+    @property
+    def on_hold(self) -> bool:
+        """Whether the wearer asked to hold prompts."""
+        return self.wearer_hold is not None
+
+    @property
+    def paused(self) -> bool:
+        """Whether the wearer paused the reminders."""
+        return self.paused_until_ns > self.last_ns
+
 
 def initial(settings: Settings) -> ReminderState:
     """A machine that has seen nothing yet."""
