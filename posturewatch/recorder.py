@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from posturewatch.app import Stop
 from posturewatch.errors import PosturewatchError
 from posturewatch.recording import Header, RecordedSensor, RecordingWriter
-from posturewatch.sources import PacketQueue
 from posturewatch.sources.mqtt import MqttSource
+from posturewatch.sources.packet_queue import PacketQueue
 from posturewatch.types import RawSamples, SampleBatch, Tick
 
 if TYPE_CHECKING:

@@ -77,9 +77,11 @@ class FeatureState:
 
 
 _FREQUENCY_HZ = np.fft.rfftfreq(MINUTE_BLOCKS, 1.0 / BLOCKS_PER_FRAME)
-_BAND = (BREATHING_HZ[0] <= _FREQUENCY_HZ) & (BREATHING_HZ[1] >= _FREQUENCY_HZ)
-_NOISE = (NOISE_HZ[0] <= _FREQUENCY_HZ) & (NOISE_HZ[1] >= _FREQUENCY_HZ)
-_NOISE_LINES = int(_NOISE.sum())
+_BAND, _NOISE = (  # lines of the spectrum
+    slice(*np.searchsorted(_FREQUENCY_HZ, (low_hz - 1e-9, high_hz + 1e-9)).tolist())
+    for low_hz, high_hz in (BREATHING_HZ, NOISE_HZ)
+)
+_BAND_LINES, _NOISE_LINES = _BAND.stop - _BAND.start, _NOISE.stop - _NOISE.start
 # white noise stays white in block means: what the boxcar takes from a line, aliasing gives back
 # a two-sided spectrum to power in mg²
 _TO_MG2 = 2.0 / (MINUTE_BLOCKS * UNITS_PER_MG) ** 2
@@ -104,15 +106,19 @@ def rows_of(state: FeatureState, frames: Frames) -> list[Row]:
     """The rows of these frames; `state` moves on."""
     if not len(frames.epoch):
         return []
-    found = columns_of(state, frames)
-    bands: list[Band | None] = [None] * len(frames.epoch)
+    return rows_in(columns_of(state, frames))
+
+
+def rows_in(found: Columns) -> list[Row]:
+    """The same features, second by second."""
+    bands: list[Band | None] = [None] * len(found.epoch)
     for i, band in found.bands.items():
         bands[i] = band
     columns = (found.epoch, *found.mean_g.T, found.norm_g, *found.up.T, found.sd_mg, found.gait)
     return list(map(Row, *(c.tolist() for c in columns), bands))
 
 
-def columns_of(state: FeatureState, frames: Frames, *, with_bands: bool = True) -> Columns:
+def columns_of(state: FeatureState, frames: Frames) -> Columns:
     """The features of at least one frame, as arrays; `state` moves on."""
     kept = len(state.epoch)
     epoch = np.concatenate([state.epoch, frames.epoch])
@@ -126,7 +132,7 @@ def columns_of(state: FeatureState, frames: Frames, *, with_bands: bool = True) 
     up = mean_g / np.where(norm_g > NO_GRAVITY_G, norm_g, np.inf)[:, None]
     sd_mg = _spread_mg(state, frames, int(epoch[kept - 1]) if kept else None)
     gait = _gait(epoch, block_n, block_mean, kept, sd_mg)
-    ends = np.flatnonzero(frames.epoch % MINUTE_S == MINUTE_S - 1).tolist() if with_bands else []
+    ends = np.flatnonzero(frames.epoch % MINUTE_S == MINUTE_S - 1).tolist()
     bands = {i: _band(epoch, block_n, block_mean, kept + i) for i in ends}
 
     state.epoch, state.block_n, state.block_mean = epoch[-KEEP_S:], block_n[-KEEP_S:], block_mean[-KEEP_S:]
@@ -195,23 +201,23 @@ def _band(epoch: Int64Array, block_n: NDArray[np.int32], block_mean: Int64Array,
     first = last - MINUTE_S + 1
     part = slice(first, last + 1)
     if first >= 0 and epoch[last] - epoch[first] == MINUTE_S - 1 and block_n[part].all():
-        blocks = block_mean[part].reshape(MINUTE_BLOCKS, 3).astype(np.float64)
+        blocks = block_mean[part].reshape(MINUTE_BLOCKS, 3).T.astype(np.float64, order="C")
     else:
         found = _patched_minute(epoch, block_n, block_mean, last)
         if found is None:
             return None
         blocks = found
-    blocks -= blocks.sum(axis=0) / MINUTE_BLOCKS
-    blocks -= _RAMP[:, None] * ((_RAMP[:, None] * blocks).sum(axis=0) / _RAMP_SQ)
-    spectrum = np.fft.rfft(blocks, axis=0)
+    blocks -= blocks.sum(axis=1, keepdims=True) / MINUTE_BLOCKS
+    blocks -= _RAMP * ((blocks * _RAMP).sum(axis=1, keepdims=True) / _RAMP_SQ)
+    spectrum = np.fft.rfft(blocks)[:, : _NOISE.stop]
     squared = spectrum.real**2 + spectrum.imag**2
-    power = squared[:, 0] + squared[:, 1] + squared[:, 2]
+    power = squared[0] + squared[1] + squared[2]
     in_band = power[_BAND]
     floor = float(power[_NOISE].sum()) / _NOISE_LINES  # of one line
     lines = in_band[SLOWEST_LINE:-2] + in_band[SLOWEST_LINE + 1 : -1] + in_band[SLOWEST_LINE + 2 :]
     return Band(
         math.sqrt(float(in_band.sum()) * _TO_MG2),
-        math.sqrt(floor * len(in_band) * _TO_MG2),
+        math.sqrt(floor * _BAND_LINES * _TO_MG2),
         float(lines.max()) / max(3.0 * floor, 1e-9),
     )
 
@@ -219,7 +225,7 @@ def _band(epoch: Int64Array, block_n: NDArray[np.int32], block_mean: Int64Array,
 def _patched_minute(
     epoch: Int64Array, block_n: NDArray[np.int32], block_mean: Int64Array, last: int
 ) -> NDArray[np.float64] | None:
-    """A minute with holes: each empty block repeats the one before."""
+    """A minute with holes, [3, 600]: each empty block repeats the one before."""
     first = max(last - MINUTE_S + 1, 0)
     while epoch[first] < epoch[last] - MINUTE_S + 1:
         first += 1
@@ -232,5 +238,5 @@ def _patched_minute(
     where = index.ravel()[has]
     at[where] = np.arange(len(where))
     np.maximum.accumulate(at, out=at)
-    patched: NDArray[np.float64] = block_mean[first : last + 1].reshape(-1, 3)[has][at].astype(np.float64)
+    patched: NDArray[np.float64] = block_mean[first : last + 1].reshape(-1, 3)[has][at].T.astype(np.float64, order="C")
     return patched

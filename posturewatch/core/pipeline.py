@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from posturewatch.core import bouts, breaks, changes, reminding, sedentary, timebase
-from posturewatch.core.features import FeatureState, rows_of
+from posturewatch.core.features import FeatureState, rows_in, rows_of
 from posturewatch.core.framing import close_second, frame
 from posturewatch.core.second import HOLD_S, take_row, take_rows
 from posturewatch.core.state import SensorState, State, copied, initial, shift_times
@@ -31,6 +31,7 @@ from posturewatch.types import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from posturewatch.core.features import Columns
     from posturewatch.core.settings import Settings
     from posturewatch.types import Event, Incoming, LinkChanged
 
@@ -65,6 +66,16 @@ def _apply(state: State, incoming: Incoming, settings: Settings, events: list[Ev
         reminding.step(state.reminding, state.body, settings, events)
     else:
         _link(state, incoming, settings, events)
+
+
+def advance_columns(state: State, columns: Columns, settings: Settings) -> tuple[State, list[Event]]:
+    """The same for seconds of a single sensor whose features are known already; only such seconds may follow."""
+    state = copied(state)
+    events: list[Event] = []
+    state.sensors[0].silent = False
+    state.sensors[0].rows = rows_in(columns)
+    _run(state, settings, events, None)
+    return state, events
 
 
 def close(state: State, settings: Settings) -> tuple[State, list[Event]]:

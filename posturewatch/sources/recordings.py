@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     Piece = tuple[NDArray[Any], list[NDArray[Any]]]  # time, and the three axes
 
+T = TypeVar("T")
+
 RELATIVE_START_NS = 946_684_800 * NS_PER_S  # 2000-01-01: where a recording without a date is put
 BATCH_ROWS = 131_072
 PROBE_ROWS = 60_000  # what the sensor's digits and unit are judged by
@@ -36,6 +38,7 @@ LARGE_GROUP_S = 3600.0
 ABSOLUTE_FROM_S = 100_000_000.0  # seconds beyond this are a date (1973), not a duration
 MAX_G = 1000.0
 SURE_G, LIKELY_G, POSSIBLE_G = (0.7, 1.4), (0.5, 2.0), (0.3, 3.0)  # median |a| of a body, ever less strictly
+EXACT_S = 2e6  # up to here the product with 10^9 is exact to a quarter of a nanosecond
 LATEST_S = 9e9  # the year 2255: int64 nanoseconds end a little later
 
 
@@ -57,31 +60,38 @@ class Samples:
     def batches(self) -> Iterator[SampleBatch]:
         """All samples, from the start; may be called again for another pass."""
         self.dropped = self.done_rows = 0
+        for batch, rows in _read_ahead(self._pieces()):
+            self.done_rows += rows
+            if len(batch.t_ns):
+                yield batch
+
+    def _pieces(self) -> Iterator[tuple[SampleBatch, int]]:
+        """The samples of each piece, and how many rows it had."""
         last_ns: int | None = None
-        for time, axes in _read_ahead(_tables(self.path)):
-            t_ns, acc = self._convert(time, axes)
-            _check_order(self.path, t_ns, last_ns, self.done_rows)
-            self.done_rows += len(time)
+        row = 0
+        for time, axes in _tables(self.path):
+            t_ns, acc = self._convert(time, axes, row)
+            _check_order(self.path, t_ns, last_ns, row)
+            row += len(time)
             if len(t_ns):
                 last_ns = int(t_ns[-1])
-                yield SampleBatch("recording", t_ns, acc)
+            yield SampleBatch("recording", t_ns, acc), len(time)
 
-    def _convert(self, time: NDArray[Any], axes: list[NDArray[Any]]) -> tuple[Int64Array, Int32Array]:
-        t_ns, known = _to_ns(self.path, time, self.done_rows)
-        acc = np.empty((len(t_ns), 3), np.float64)
-        scale = UNIT_G[self.unit] * UNITS_PER_G
-        for i, axis in enumerate(axes):
-            np.multiply(axis, scale, out=acc[:, i])
-        if not np.isfinite(acc.sum()):  # one cheap look; only then the dear one
-            good = np.isfinite(acc).all(axis=1) & known
-            self.dropped += int(len(good) - good.sum())
-            t_ns, acc = t_ns[good], acc[good]
-        elif not known.all():
+    def _convert(self, time: NDArray[Any], axes: list[NDArray[Any]], row: int) -> tuple[Int64Array, Int32Array]:
+        t_ns, known = _to_ns(self.path, time, row)
+        scale, limit = UNIT_G[self.unit] * UNITS_PER_G, MAX_G * UNITS_PER_G
+        acc = np.empty((3, len(t_ns)), np.int32)  # axis by axis, as it is read and as it is summed
+        scaled = np.empty(len(t_ns))
+        for axis, values in zip(acc, axes, strict=True):
+            np.multiply(values, scale, out=scaled)
+            if len(scaled) and not -limit <= scaled.min() <= scaled.max() <= limit:  # cheap looks, before the dear one
+                known &= np.isfinite(scaled)
+                np.clip(np.nan_to_num(scaled, copy=False, posinf=0.0, neginf=0.0), -limit, limit, out=scaled)
+            axis[:] = np.rint(scaled, out=scaled)
+        if not known.all():
             self.dropped += int((~known).sum())
-            t_ns, acc = t_ns[known], acc[known]
-        limit = MAX_G * UNITS_PER_G
-        np.clip(np.rint(acc, out=acc), -limit, limit, out=acc)
-        return t_ns, acc.astype(np.int32)
+            t_ns, acc = t_ns[known], acc[:, known]
+        return t_ns, acc.T
 
 
 def open_samples(path: Path, unit: str = "g") -> Samples:
@@ -104,7 +114,7 @@ def open_samples(path: Path, unit: str = "g") -> Samples:
     time = np.concatenate(times)
     axes = [np.concatenate([p[i] for p in parts]) for i in range(3)]
     found = Samples(path, 0, _count(path), None, None, _is_dated(time), unit)
-    t_ns, acc = found._convert(time, axes)
+    t_ns, acc = found._convert(time, axes, 0)
     found.dropped = 0
     if not len(t_ns):
         raise RecordingError(f"{path}: has no sample that is a number in its first {have} rows")
@@ -114,7 +124,7 @@ def open_samples(path: Path, unit: str = "g") -> Samples:
     found.step_10ug = estimate_step(acc)
     steps = np.diff(t_ns)
     moving = steps[steps > 0]
-    found.rate_hz = NS_PER_S / float(np.median(moving)) if len(moving) else None
+    found.rate_hz = NS_PER_S / _median(moving) if len(moving) else None
     if len(steps) and len(moving) < 0.5 * len(steps):
         found.notes.append(
             "most samples share their time stamp with the one before: walking cannot be told; use finer time stamps"
@@ -125,7 +135,7 @@ def open_samples(path: Path, unit: str = "g") -> Samples:
 
 def _check_unit(found: Samples, acc: Int32Array) -> None:
     """A body at rest reads 1 g: the wrong unit shows."""
-    norm_g = float(np.median(np.sqrt((acc.astype(np.float64) ** 2).sum(axis=1)))) / UNITS_PER_G
+    norm_g = _median(np.sqrt((acc.astype(np.float64) ** 2).sum(axis=1))) / UNITS_PER_G
     if norm_g == 0.0 and not acc.any():
         raise RecordingError(f"{found.path}: all samples are 0: a sensor at rest reads 1 g; is the export right?")
     for unit, size in UNIT_G.items():
@@ -143,6 +153,12 @@ def _check_unit(found: Samples, acc: Int32Array) -> None:
     missing = [name for name, axis in zip("xyz", acc.T, strict=True) if not axis.any()]
     if len(missing) > 1:
         raise RecordingError(f"{found.path}: {', '.join(missing)} are 0 throughout: three axes with gravity are needed")
+
+
+def _median(values: NDArray[Any]) -> float:
+    """The upper one of two; `np.median` would load numpy's masked arrays for it."""
+    middle = len(values) // 2
+    return float(np.partition(values, middle)[middle])
 
 
 def _is_within(value: float, bounds: tuple[float, float]) -> bool:
@@ -175,11 +191,17 @@ def _to_ns(path: Path, time: NDArray[Any], row: int) -> tuple[Int64Array, NDArra
         raise RecordingError(f"{path}: row {row + 1}: {str(time[0])!r} is no time: seconds or ISO 8601 is wanted")
     known = np.isfinite(time)
     seconds = time if known.all() else np.where(known, time, 0.0)
-    if len(seconds) and float(np.abs(seconds).max()) > LATEST_S:
+    largest_s = max(float(seconds.max()), -float(seconds.min())) if len(seconds) else 0.0
+    if largest_s > LATEST_S:
         raise RecordingError(f"{path}: row {row + 1}: times beyond the year 2255; is the column in seconds?")
-    whole = np.floor(seconds)
-    t_ns = whole.astype(np.int64) * NS_PER_S + np.rint((seconds - whole) * NS_PER_S).astype(np.int64)
-    return (t_ns if _is_dated(time) else t_ns + RELATIVE_START_NS), known
+    if largest_s < EXACT_S:
+        t_ns = np.rint(seconds * float(NS_PER_S)).astype(np.int64)
+    else:
+        whole = np.floor(seconds)
+        t_ns = whole.astype(np.int64) * NS_PER_S + np.rint((seconds - whole) * NS_PER_S).astype(np.int64)
+    if not _is_dated(time):
+        t_ns += RELATIVE_START_NS
+    return t_ns, known
 
 
 def _is_dated(time: NDArray[Any]) -> bool:
@@ -192,7 +214,7 @@ def _is_dated(time: NDArray[Any]) -> bool:
 # ---------------------------------------------------------------- files
 
 
-def _read_ahead(pieces: Iterator[Piece]) -> Iterator[Piece]:
+def _read_ahead(pieces: Iterator[T]) -> Iterator[T]:
     """The same pieces, each read while the one before is worked on."""
     with ThreadPoolExecutor(1, thread_name_prefix="reader") as reader:
         coming = reader.submit(next, pieces, None)

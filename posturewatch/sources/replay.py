@@ -1,12 +1,11 @@
 """A recording through the same core that runs live: flat out or paced, with the exposure summary at the end.
 
-A sensor whose mounting is not known gets a first pass that finds upright from walking.  Its frames are
+A sensor whose mounting is not known gets a first pass that finds upright from walking.  Its seconds are
 kept in a temporary file, so that the recording is read once and memory does not grow with its length.
 """
 
 from __future__ import annotations
 
-import math
 import tempfile
 import time
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,7 @@ import numpy as np
 from posturewatch.core import pipeline
 from posturewatch.core.calibration import WalkingReference
 from posturewatch.core.exposure import MOTIONS, POSTURES, ExposureAccumulator, ExposureRows, add_angles
-from posturewatch.core.features import FeatureState, columns_of
+from posturewatch.core.features import Band, Columns, FeatureState, columns_of
 from posturewatch.core.framing import FramingState, close_second, frame
 from posturewatch.core.motion import GAIT_MIN
 from posturewatch.core.posture import POSTURAL
@@ -34,7 +33,6 @@ from posturewatch.recording import RecordingReader
 from posturewatch.rules import discover
 from posturewatch.timeline import Timeline
 from posturewatch.types import (
-    BLOCKS_PER_FRAME,
     NS_PER_S,
     BreakEnded,
     Frames,
@@ -60,17 +58,6 @@ if TYPE_CHECKING:
     Steps = tuple[NDArray[np.int64], NDArray[np.int8]]
 
 Line = dict[str, Any]
-_FRAME_FIELDS = ("epoch", "n", "block_n", "block_sum", "sumsq", "norm_sum", "norm_sumsq", "clipped")
-_FRAME_SHAPES: tuple[tuple[str, tuple[int, ...]], ...] = (
-    ("<i8", ()),
-    ("<i4", ()),
-    ("<i4", (BLOCKS_PER_FRAME,)),
-    ("<i8", (BLOCKS_PER_FRAME, 3)),
-    ("<i8", (3,)),
-    ("<i8", ()),
-    ("<i8", ()),
-    ("<i4", ()),
-)
 
 
 class Progress(Protocol):
@@ -117,12 +104,11 @@ class Replay:
         sensor = SensorSettings("recording", self._options.placement, traits, self._options.calibration)
         self.start_ns, self.dated = found.start_ns, found.dated
         if self._options.find_calibration and self._options.calibration is None and sensor.placement in POSTURAL:
-            with tempfile.TemporaryFile(prefix="posturewatch-frames-") as kept:
-                self.calibration = _calibrate(_framed(found, self._tell(found, "calibrating")), kept)
-                kept.seek(0)
-                yield from self._run(_kept_frames(kept), replace(sensor, calibration=self.calibration))
+            with tempfile.TemporaryFile(prefix="posturewatch-seconds-") as kept:
+                self.calibration = _calibrate(_seconds(found, self._tell(found, "calibrating")), kept)
+                yield from self._run(_kept_seconds(kept), replace(sensor, calibration=self.calibration))
         else:
-            yield from self._run(_framed(found, self._tell(found, "replaying")), sensor)
+            yield from self._run(_seconds(found, self._tell(found, "replaying")), sensor)
 
     def packets(self, reader: RecordingReader) -> Iterator[Line]:
         """The lines of a packet log: exactly what the daemon saw goes in again."""
@@ -156,15 +142,18 @@ class Replay:
             reminding=Reminding(as_due=not self._options.delivered),
         )
 
-    def _run(self, items: Iterable[Incoming], *sensors: SensorSettings) -> Iterator[Line]:
+    def _run(self, items: Iterable[Incoming | Columns], *sensors: SensorSettings) -> Iterator[Line]:
         settings = self._settings(sensors)
         state = pipeline.initial(settings)
         pace = _Pace(self._options.speed)
         for item in items:
             for part in pace.cut(item):
-                if isinstance(part, Frames):
-                    self._remember(part)
-                state, events = pipeline.advance(state, part, settings)
+                if isinstance(part, Columns):
+                    self._epochs.append(part.epoch)
+                    self._up.append(part.up.astype(np.float32))
+                    state, events = pipeline.advance_columns(state, part, settings)
+                else:
+                    state, events = pipeline.advance(state, part, settings)
                 yield from self._lines(events)
         state, events = pipeline.close(state, settings)
         yield from self._lines(events)
@@ -186,12 +175,6 @@ class Replay:
                 if line["type"] == "reminder":
                     self.reminders.append((event.t_ns, line["rule"]))
                 yield line
-
-    def _remember(self, frames: Frames) -> None:
-        total = frames.block_sum.sum(axis=1).astype(np.float32)
-        length = np.sqrt((total**2).sum(axis=1))
-        self._epochs.append(frames.epoch)
-        self._up.append(total / np.maximum(length, 1e-6)[:, None])
 
     def seconds(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Every second seen, and the direction of up in it."""
@@ -224,16 +207,14 @@ class Replay:
         return starts, np.array([names.index(state) for state, _, _ in spans], np.int8)
 
 
-def _calibrate(frames: Iterator[Frames], kept: BinaryIO) -> Calibration | None:
-    """Find upright from walking; keep the frames for the pass that counts."""
-    reference, features = WalkingReference(), FeatureState()
-    for part in frames:
+def _calibrate(seconds: Iterator[Columns], kept: BinaryIO) -> Calibration | None:
+    """Find upright from walking; keep the seconds for the pass that counts."""
+    reference = WalkingReference()
+    for part in seconds:
         _keep(kept, part)
-        if len(part.epoch):
-            seen = columns_of(features, part, with_bands=False)
-            walking = (seen.sd_mg > Detection().moving_sd_mg) & (seen.gait >= GAIT_MIN)
-            if walking.any():
-                reference.add(seen.up, walking)
+        walking = (part.sd_mg > Detection().moving_sd_mg) & (part.gait >= GAIT_MIN)
+        if walking.any():
+            reference.add(part.up, walking)
     return reference.calibrate()
 
 
@@ -254,7 +235,7 @@ class _Pace:
         self._began_s: float | None = None
         self._began_ns = 0
 
-    def cut(self, item: Incoming) -> Iterator[Incoming]:
+    def cut(self, item: Incoming | Columns) -> Iterator[Incoming | Columns]:
         if self._speed is None:
             yield item
             return
@@ -268,16 +249,18 @@ class _Pace:
             yield part
 
 
-def _seconds_of(item: Incoming) -> Iterator[Incoming]:
-    if not isinstance(item, Frames):
+def _seconds_of(item: Incoming | Columns) -> Iterator[Incoming | Columns]:
+    if not isinstance(item, Columns):
         yield item
         return
     for i in range(len(item.epoch)):
-        yield Frames(item.sensor, *(getattr(item, name)[i : i + 1] for name in _FRAME_FIELDS))
+        bands = {0: item.bands[i]} if i in item.bands else {}
+        one: dict[str, Any] = {name: getattr(item, name)[i : i + 1] for name in _COLUMNS}
+        yield Columns(**one, bands=bands)
 
 
-def _moment(item: Incoming) -> int:
-    if isinstance(item, Frames):
+def _moment(item: Incoming | Columns) -> int:
+    if isinstance(item, Frames | Columns):
         return (int(item.epoch[0]) + 1) * NS_PER_S
     if isinstance(item, SampleBatch):
         return int(item.t_ns[0]) if len(item.t_ns) else 0
@@ -288,26 +271,36 @@ def _moment(item: Incoming) -> int:
     return item.t_ns
 
 
-def _framed(found: Samples, tell: Callable[[], None]) -> Iterator[Frames]:
-    state = FramingState()
+def _seconds(found: Samples, tell: Callable[[], None]) -> Iterator[Columns]:
+    """The features of each second of a recording."""
+    framing, features = FramingState(), FeatureState()
     for batch in found.batches():
-        yield from frame(state, batch)
+        for frames in frame(framing, batch):
+            yield columns_of(features, frames)
         tell()
-    yield from close_second(state, "recording")
+    for frames in close_second(framing, "recording"):
+        yield columns_of(features, frames)
 
 
-def _keep(kept: BinaryIO, frames: Frames) -> None:
-    """Raw bytes, field by field, after the number of rows: much cheaper than a format with headers."""
-    kept.write(len(frames.epoch).to_bytes(8, "little"))
-    kept.writelines(np.ascontiguousarray(getattr(frames, name)).tobytes() for name in _FRAME_FIELDS)
+_COLUMNS = {"epoch": 1, "mean_g": 3, "norm_g": 1, "up": 3, "sd_mg": 1, "gait": 1}  # numbers in a row
+_BAND = np.dtype([("at", "<i8"), ("known", "<i8"), ("rms_mg", "<f8"), ("noise_mg", "<f8"), ("peak", "<f8")])
 
 
-def _kept_frames(kept: BinaryIO) -> Iterator[Frames]:
+def _keep(kept: BinaryIO, part: Columns) -> None:
+    """Raw bytes, column by column, after the numbers of rows and bands: much cheaper than a format with headers."""
+    known = [(at, 0, 0.0, 0.0, 0.0) if band is None else (at, 1, *band) for at, band in part.bands.items()]
+    kept.write(len(part.epoch).to_bytes(8, "little") + len(known).to_bytes(8, "little"))
+    kept.writelines(np.ascontiguousarray(getattr(part, name)).tobytes() for name in _COLUMNS)
+    kept.write(np.array(known, _BAND).tobytes())
+
+
+def _kept_seconds(kept: BinaryIO) -> Iterator[Columns]:
     kept.seek(0)
-    while head := kept.read(8):
-        rows = int.from_bytes(head, "little")
-        fields = []
-        for dtype, shape in _FRAME_SHAPES:
-            size = rows * math.prod(shape) * np.dtype(dtype).itemsize
-            fields.append(np.frombuffer(kept.read(size), dtype).reshape(rows, *shape))
-        yield Frames("recording", *fields)
+    while head := kept.read(16):
+        rows, bands = int.from_bytes(head[:8], "little"), int.from_bytes(head[8:], "little")
+        columns: dict[str, Any] = {}
+        for name, width in _COLUMNS.items():
+            flat = np.frombuffer(kept.read(8 * rows * width), "<i8" if name == "epoch" else "<f8")
+            columns[name] = flat.reshape(rows, width) if width > 1 else flat
+        found = np.frombuffer(kept.read(bands * _BAND.itemsize), _BAND).tolist()
+        yield Columns(**columns, bands={at: Band(*numbers) if known else None for at, known, *numbers in found})

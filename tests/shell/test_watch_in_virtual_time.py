@@ -20,7 +20,7 @@ from posturewatch.core.snapshot import dump_state
 from posturewatch.messages import Topics, for_event
 from posturewatch.rules import discover
 from posturewatch.sinks.outbox import Outbox
-from posturewatch.sources import PacketQueue
+from posturewatch.sources.packet_queue import PacketQueue
 from posturewatch.sources.simulated import SimulatedSensor, SimulatedSource
 from posturewatch.types import NS_PER_S, Link, LinkChanged, Placement, RawSamples, SampleBatch, Tick
 from posturewatch.watch import Watch
