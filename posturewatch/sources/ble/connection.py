@@ -1,0 +1,198 @@
+"""One connection to one sensor, from connect to disconnect.  Callbacks only put away; who follows it takes it out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from bleak import BleakClient
+
+from posturewatch.drivers import Ask, Characteristic, Offered, Pause, Read, Subscribe, Unsubscribe, Write
+from posturewatch.errors import SensorRefused, SourceError
+from posturewatch.sources.ble.errors import FOREIGN, SensorLost, translate
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from bleak.backends.characteristic import BleakGATTCharacteristic
+    from bleak.backends.device import BLEDevice
+
+    from posturewatch.drivers import Request, Steps
+    from posturewatch.sources.ble.adapter import Adapter
+
+log = logging.getLogger(__name__)
+
+CONNECT_S = 20.0
+STEP_S = 6.0  # BlueZ itself gives up on a step after a while; a sensor answers within one second
+DISCONNECT_S = 15.0
+BEAT_S = 0.5  # how often a silent connection is looked at
+WAITING = 500  # notifications: ten seconds of the busiest sensor
+
+
+@dataclass(frozen=True, slots=True)
+class Notified:
+    """One notification, or the answer of a read, with its moment."""
+
+    char: Characteristic
+    payload: bytes
+    arrived_ns: int
+
+
+class Connection:
+    """Made for one connection and never used again: a used client repeats what it hears."""
+
+    def __init__(self, sensor: str, device: BLEDevice, adapter: Adapter, now_ns: Callable[[], int]) -> None:
+        """Nothing happens before `open`."""
+        self._sensor = sensor
+        self._adapter = adapter
+        self._now_ns = now_ns
+        self._client = BleakClient(
+            device,
+            disconnected_callback=self._on_lost,
+            timeout=CONNECT_S,
+            **adapter.radio.client_arguments,
+        )
+        self._chars: dict[Characteristic, BleakGATTCharacteristic] = {}
+        self._heard: deque[Notified] = deque(maxlen=WAITING)
+        self._woken = asyncio.Event()
+        self._beat: asyncio.TimerHandle | None = None
+        self.is_lost = False
+
+    @property
+    def offered(self) -> Offered:
+        """What the sensor has."""
+        return Offered(frozenset(self._chars))
+
+    async def open(self) -> None:
+        """Connect, one at a time on this adapter, and look what is there."""
+        async with self._adapter.lock:
+            await self._bounded(self._client.connect(), CONNECT_S + STEP_S)
+        for service in self._client.services:
+            for char in service.characteristics:
+                self._chars.setdefault(Characteristic(service.uuid.lower(), char.uuid.lower()), char)
+        self._pulse()
+
+    async def close(self) -> None:
+        """Disconnect, also from what is lost already: the library keeps listening else.  Bounded, never fails."""
+        if self._beat is not None:
+            self._beat.cancel()
+        try:
+            async with asyncio.timeout(DISCONNECT_S):
+                await self._client.disconnect()
+        except FOREIGN as error:
+            log.debug("sensor %s: disconnect: %r", self._sensor, error)
+        self._heard.clear()
+
+    async def carry_out(self, steps: Steps, *, unless_lost: bool = False) -> list[Notified]:
+        """Do what a driver asks for, one step after the other; gives what its reads were answered."""
+        read: list[Notified] = []
+        answer: bytes | None = None
+        failure: SourceError | None = None
+        while not (unless_lost and self.is_lost):
+            try:
+                # a generator begins with None; a driver may live with a step that failed
+                request = steps.throw(failure) if failure is not None else steps.send(answer)  # type: ignore[arg-type]
+            except StopIteration:
+                break
+            failure = None
+            try:
+                answer = await self._perform(request)
+            except SourceError as error:
+                failure = error
+            else:
+                if isinstance(request, Read):
+                    read.append(Notified(request.char, answer, self._now_ns()))
+        steps.close()
+        return read
+
+    async def wait(self) -> None:
+        """Until something was heard, the connection was lost, or half a second passed."""
+        await self._woken.wait()
+        self._woken.clear()
+
+    def take(self) -> list[Notified]:
+        """All that was heard since the last time."""
+        heard = list(self._heard)
+        self._heard.clear()
+        return heard
+
+    # ------------------------------------------------------------ steps
+
+    async def _perform(self, request: Request) -> bytes:
+        client = self._client
+        match request:
+            case Read(char):
+                return bytes(await self._bounded(client.read_gatt_char(self._find(char))))
+            case Write(char, data, response):
+                await self._bounded(client.write_gatt_char(self._find(char), data, response=response))
+            case Subscribe(char):
+                hear = partial(self._on_notified, char)
+                await self._bounded(client.start_notify(self._find(char), hear))
+            case Unsubscribe(char):
+                await self._bounded(client.stop_notify(self._find(char)))
+            case Ask():
+                return await self._ask(request)
+            case Pause(seconds):
+                await asyncio.sleep(seconds)
+        return b""
+
+    async def _ask(self, request: Ask) -> bytes:
+        """Write, and wait for the answer; what else comes meanwhile is kept."""
+        kept = self.take()
+        char = self._find(request.write_to)
+        await self._bounded(self._client.write_gatt_char(char, request.data, response=request.response))
+        try:
+            async with asyncio.timeout(request.timeout_s):
+                while True:
+                    found: bytes | None = None
+                    for item in self.take():
+                        if found is None and item.char == request.answer_on and request.is_answer(item.payload):
+                            found = item.payload
+                        else:
+                            kept.append(item)
+                    if found is not None:
+                        return found
+                    if self.is_lost:
+                        raise SensorLost(f"sensor {self._sensor}: the connection was lost")
+                    await self.wait()
+        except TimeoutError:
+            raise SensorLost(f"sensor {self._sensor}: no answer within {request.timeout_s:g} s") from None
+        finally:
+            self._heard.extendleft(reversed(kept))
+
+    def _find(self, char: Characteristic) -> BleakGATTCharacteristic:
+        found = self._chars.get(char)
+        if found is None:
+            raise SensorRefused(
+                f"sensor {self._sensor}: it has no characteristic {char.uuid}: is it the right family, and its "
+                "firmware new?"
+            )
+        return found
+
+    async def _bounded(self, step: Awaitable[Any], limit_s: float = STEP_S) -> Any:
+        try:
+            async with asyncio.timeout(limit_s):
+                return await step
+        except FOREIGN as error:
+            if self.is_lost:
+                raise SensorLost(f"sensor {self._sensor}: the connection was lost") from error
+            raise translate(error, self._sensor) from error
+
+    # ------------------------------------------------------------ callbacks
+
+    def _on_notified(self, char: Characteristic, _: BleakGATTCharacteristic, payload: bytearray) -> None:
+        self._heard.append(Notified(char, bytes(payload), self._now_ns()))
+        self._woken.set()
+
+    def _on_lost(self, _: BleakClient) -> None:
+        self.is_lost = True
+        self._woken.set()
+
+    def _pulse(self) -> None:
+        """Wake who waits now and then: cheaper than a time limit on each waiting."""
+        self._woken.set()
+        self._beat = asyncio.get_running_loop().call_later(BEAT_S, self._pulse)

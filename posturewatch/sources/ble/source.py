@@ -1,0 +1,63 @@
+"""All Bluetooth sensors of all wearers on one adapter: one scanner, one lock, a task for each sensor."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from posturewatch.radio import open_radio
+from posturewatch.sources.ble.adapter import Adapter
+from posturewatch.sources.ble.ears import Ears
+from posturewatch.sources.ble.listener import Listener
+from posturewatch.sources.ble.stream import SensorStream
+from posturewatch.sources.ble.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from posturewatch.health import SensorHealth
+    from posturewatch.sources.ble.sensor import BleSensor
+    from posturewatch.types import LinkChanged, RawSamples
+
+
+class BleSource:
+    """Hears the configured sensors until cancelled, and nobody else's."""
+
+    def __init__(
+        self,
+        radio: str,
+        sensors: Sequence[BleSensor],
+        put: Callable[[RawSamples | LinkChanged], None],
+        now_ns: Callable[[], int],
+        *,
+        active_scan: bool = True,
+    ) -> None:
+        """`put` must not wait; it is called in the loop's own thread."""
+        self._radio = radio
+        self._sensors = tuple(sensors)
+        self._now_ns = now_ns
+        self._active_scan = active_scan
+        self._streams = {each.id: SensorStream(each.id, each.family.capabilities, put, now_ns) for each in sensors}
+
+    @property
+    def health(self) -> dict[str, SensorHealth]:
+        """How each sensor does, by its id."""
+        return {name: stream.health for name, stream in self._streams.items()}
+
+    async def run(self) -> None:
+        """Stream until cancelled.  What fails outside is tried again for ever."""
+        async with open_radio(self._radio) as radio:
+            adapter = Adapter(radio)
+            ears = Ears(adapter, active=self._active_scan)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(ears.run(), name="scan")
+                for name, task in self._tasks(adapter, ears):
+                    group.create_task(task.run(), name=name)
+
+    def _tasks(self, adapter: Adapter, ears: Ears) -> Iterator[tuple[str, Supervisor | Listener]]:
+        for sensor in self._sensors:
+            stream = self._streams[sensor.id]
+            if sensor.family.capabilities.is_advertised:
+                yield f"listener {sensor.id}", Listener(sensor, ears, stream, self._now_ns)
+            else:
+                yield f"supervisor {sensor.id}", Supervisor(sensor, adapter, ears, stream, self._now_ns)

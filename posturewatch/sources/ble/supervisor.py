@@ -1,0 +1,203 @@
+"""Keeps one connected sensor streaming: finds it, connects, listens, notices its silence, and begins again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, cast
+
+from posturewatch.drivers import GattDriver, Silence
+from posturewatch.errors import DecodeError, RadioUnavailable, SensorRefused, SourceError
+from posturewatch.sources.ble.connection import Connection, Notified
+from posturewatch.sources.ble.errors import OutOfSlots, SensorLost, SensorNotFound
+from posturewatch.sources.ble.patience import Patience
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bleak.backends.device import BLEDevice
+
+    from posturewatch.sources.ble.adapter import Adapter
+    from posturewatch.sources.ble.ears import Ears, Heard
+    from posturewatch.sources.ble.sensor import BleSensor
+    from posturewatch.sources.ble.stream import SensorStream
+
+log = logging.getLogger(__name__)
+
+SEARCH_S = 20.0  # one search; then the others may connect in quiet
+NAMESAKES_S = 1.0  # so long a second sensor of the same name is waited for
+FIRST_PACKET_S = 10.0  # some need a moment to begin
+SILENT_LEAST_S = 3.0
+SILENT_PACKETS = 3.0  # so many are missing before it counts as silence
+SILENT_READS = 2.0
+STOP_S = 4.0  # to tell the sensor goodbye
+REFUSED_S = 15.0  # who refuses once will again for a while
+CONNECTIONS_FULL_S = 4.0  # a slot is not free at once after a disconnect
+
+
+class Supervisor:
+    """One sensor."""
+
+    def __init__(
+        self, sensor: BleSensor, adapter: Adapter, ears: Ears, stream: SensorStream, now_ns: Callable[[], int]
+    ) -> None:
+        """`stream` takes what is heard."""
+        self._sensor = sensor
+        self._adapter = adapter
+        self._ears = ears
+        self._stream = stream
+        self._now_ns = now_ns
+        self._patience = Patience()
+        self._connections = 0
+        self._said = ""
+
+    async def run(self) -> None:
+        """Stream until cancelled."""
+        while True:
+            try:
+                await self._stream_once()
+            except SourceError as error:
+                self._stream.lose(str(error))
+                self._say(error)
+                await self._patience.pause(_least_pause_s(error))
+
+    async def _stream_once(self) -> None:
+        """One connection, until it is lost."""
+        device = await self._find()
+        connection = Connection(self._sensor.id, device, self._adapter, self._now_ns)
+        driver = cast("GattDriver", self._sensor.family.create(self._sensor.options))
+        try:
+            await connection.open()
+            self._stream.begin()
+            await connection.carry_out(driver.start(connection.offered))
+            await self._follow(connection, driver)
+        finally:
+            await self._leave(connection, driver)
+
+    # ------------------------------------------------------------ finding
+
+    async def _find(self) -> BLEDevice:
+        """The sensor: connected still from before, or heard."""
+        connected = await self._adapter.find_connected()
+        for device in connected:
+            if self._is_known(device):
+                log.info("sensor %s: taking over its connection, which outlived a daemon", self._sensor.id)
+                return device
+        found: dict[str, Heard] = {}
+        first = asyncio.Event()
+
+        def hear(heard: Heard) -> None:
+            if self._sensor.is_meant(heard.advert):
+                found[heard.device.address] = heard
+                first.set()
+
+        with self._ears.listening(hear):
+            try:
+                async with asyncio.timeout(SEARCH_S):
+                    await first.wait()
+            except TimeoutError:
+                raise self._ears.trouble or self._missing() from None
+            if self._sensor.is_named:
+                await asyncio.sleep(NAMESAKES_S)
+        if len(found) > 1:
+            raise SensorRefused(
+                f"sensor {self._sensor.id}: {len(found)} sensors here are called {self._sensor.name!r}: "
+                f"name one by its address, {' or '.join(sorted(found))}"
+            )
+        heard = next(iter(found.values()))
+        self._stream.health.rssi_dbm = heard.advert.rssi_dbm
+        return heard.device
+
+    def _is_known(self, device: BLEDevice) -> bool:
+        if self._sensor.address is None:
+            return device.name == self._sensor.name
+        return device.address.upper() == self._sensor.address.upper()
+
+    def _missing(self) -> SensorNotFound:
+        held = (
+            "; a phone or another program may hold it, then nobody else sees it"
+            if self._sensor.family.capabilities.is_exclusive
+            else ""
+        )
+        return SensorNotFound(
+            f"sensor {self._sensor.id}: not heard for {SEARCH_S:.0f} s: is it on, worn, charged and near{held}"
+        )
+
+    # ------------------------------------------------------------ streaming
+
+    async def _follow(self, connection: Connection, driver: GattDriver) -> None:
+        """Hear it out; raises when it is lost."""
+        loop = asyncio.get_running_loop()
+        wanted = self._sensor.family.capabilities
+        heard_s, read_s, limit_s = loop.time(), loop.time(), FIRST_PACKET_S
+        while True:
+            await connection.wait()
+            items = connection.take()
+            if self._decode(driver, items) and limit_s == FIRST_PACKET_S:
+                limit_s = self._silent_s()
+                self._begun()
+            now_s = loop.time()
+            heard_s = now_s if items else heard_s
+            if connection.is_lost:
+                raise SensorLost(f"sensor {self._sensor.id}: the connection was lost")
+            if wanted.read_every_s is not None and now_s - read_s >= wanted.read_every_s:
+                read_s = now_s
+                answers = await connection.carry_out(driver.keep_alive())
+                self._decode(driver, answers)
+                if answers and wanted.silence is Silence.HOLD:
+                    heard_s = loop.time()
+            if now_s - heard_s > limit_s:
+                raise SensorLost(f"sensor {self._sensor.id}: connected, but silent for {now_s - heard_s:.0f} s")
+
+    def _decode(self, driver: GattDriver, items: list[Notified]) -> bool:
+        """Whether any of them was a packet of the sensor."""
+        understood = False
+        for item in items:
+            try:
+                packet = driver.decode(item.char, item.payload)
+            except DecodeError as error:
+                self._stream.undecodable(error)
+                continue
+            if packet is not None:
+                understood = True
+                self._stream.take(packet, item.arrived_ns)
+        return understood
+
+    def _silent_s(self) -> float:
+        """How long silence is normal."""
+        wanted = self._sensor.family.capabilities
+        if wanted.silence is Silence.HOLD and wanted.read_every_s is not None:
+            return SILENT_READS * wanted.read_every_s
+        return max(SILENT_LEAST_S, SILENT_PACKETS * wanted.expected_every_s)
+
+    def _begun(self) -> None:
+        self._patience.start()
+        self._connections += 1
+        self._stream.health.reconnects = self._connections - 1
+        self._said = ""
+        log.info("sensor %s: streaming", self._sensor.id)
+
+    async def _leave(self, connection: Connection, driver: GattDriver) -> None:
+        """Stop the stream, so that the sensor does not run down, and disconnect whatever happened before."""
+        try:
+            if not connection.is_lost:
+                async with asyncio.timeout(STOP_S):
+                    await connection.carry_out(driver.stop(), unless_lost=True)
+        except (SourceError, TimeoutError) as error:
+            log.debug("sensor %s: stop: %s", self._sensor.id, error)
+        finally:
+            await connection.close()
+
+    def _say(self, error: SourceError) -> None:
+        """On change only: a sensor may be away for days."""
+        if str(error) != self._said:
+            self._said = str(error)
+            log.warning("%s; trying again", error)
+
+
+def _least_pause_s(error: SourceError) -> float:
+    if isinstance(error, OutOfSlots):
+        return CONNECTIONS_FULL_S
+    if isinstance(error, RadioUnavailable):
+        return 0.5
+    return 0.0 if error.retry else REFUSED_S
