@@ -214,9 +214,9 @@ def estimate_step(acc_10ug: Int32Array) -> int | None:
     """
     steps = []
     for axis in range(3):
-        values = np.unique(acc_10ug[:, axis])
-        if len(values) >= FEWEST_VALUES:
-            gaps = np.diff(values)
+        gaps = np.diff(np.sort(acc_10ug[:, axis]))
+        gaps = gaps[gaps > 0]
+        if len(gaps) >= FEWEST_VALUES - 1:
             # rounding to 10 µg makes neighbours of one digit differ by one unit: take the low quantile, not the minimum
             steps.append(int(np.quantile(gaps, 0.1, method="higher")) if len(gaps) > MANY_GAPS else int(gaps.min()))
     return min(steps) if steps else None
