@@ -40,17 +40,22 @@ def show(path: Path | None, as_json: bool) -> None:
 @command.command()
 @click.argument("file", type=FILE, required=False)
 def check(file: Path | None) -> None:
-    """Check FILE (or the usual one) and the environment: exit code 2 and a line for each mistake."""
+    """Check FILE (or the usual one), the sensor presets beside it and the environment: a line for each mistake."""
     from posturewatch.clock import read_wall_ns  # noqa: PLC0415
-    from posturewatch.config import find_file, load  # noqa: PLC0415  keeps `--help` quick
+    from posturewatch.config import find_file, find_folder, load  # noqa: PLC0415  keeps `--help` quick
+    from posturewatch.drivers.preset_files import USER_FOLDER, families, load_presets  # noqa: PLC0415
 
     loaded = load(file or find_file(os.environ), os.environ)
     loaded.to_mqtt()
     for wearer in loaded.config.wearer:
         loaded.to_core(wearer, read_wall_ns())
+    folder = find_folder(os.environ, loaded.path)
+    families(folder)  # names taken twice are mistakes too
     sensors = sum(len(wearer.sensor) for wearer in loaded.config.wearer)
+    presets = len(load_presets(folder / USER_FOLDER))
+    own = f", sensor presets: {presets}" if presets else ""
     source = loaded.path or "the defaults"
-    click.echo(f"{source}: right; wearers: {len(loaded.config.wearer)}, sensors: {sensors}")
+    click.echo(f"{source}: right; wearers: {len(loaded.config.wearer)}, sensors: {sensors}{own}")
 
 
 @command.command()

@@ -4,7 +4,7 @@
 """
 
 from posturewatch.config.calibration import read_calibration, write_calibration
-from posturewatch.config.loading import LoadedConfig, find_file, load
+from posturewatch.config.loading import LoadedConfig, find_file, find_folder, load
 from posturewatch.config.model import Broker, Config, HomeAssistant, Log, Sensor, Storage, Wearer
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Storage",
     "Wearer",
     "find_file",
+    "find_folder",
     "load",
     "read_calibration",
     "write_calibration",

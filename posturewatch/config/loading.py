@@ -129,6 +129,13 @@ def find_file(environ: Mapping[str, str]) -> Path | None:
     return path if path.exists() else None
 
 
+def find_folder(environ: Mapping[str, str], path: Path | None = None) -> Path:
+    """The folder of the configuration, and of what lies beside it: that of `path`, else of the file in use."""
+    if path is None and (named := environ.get(f"{PREFIX}CONFIG")):
+        path = Path(named)
+    return platformdirs.user_config_path("posturewatch", appauthor=False) if path is None else path.parent
+
+
 def _read_text(path: Path) -> str:
     try:
         with path.open("rb") as file:

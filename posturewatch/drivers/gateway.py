@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
+from posturewatch.drivers.units import G_PER_UNIT, MAX_ACC_G
 from posturewatch.errors import DecodeError
 from posturewatch.types import UNITS_PER_G
 
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 MAX_PAYLOAD_BYTES = 4096
 MAX_RATE_HZ = 3200.0
 MIN_RATE_HZ = 0.01
-MAX_ACC_G = 200.0  # no body, and no sensor of this kind, goes there: a wrong unit does
-STANDARD_GRAVITY = 9.80665  # m/s², by definition
-G_PER_UNIT = {"g": 1.0, "mg": 1e-3, "m/s2": 1.0 / STANDARD_GRAVITY}
 MAX_SEQ = 2**63 - 1
 MIN_SCALE_G, MAX_SCALE_G = 1e-7, 0.1
 I16_TRIPLE_BYTES = 6
