@@ -59,9 +59,7 @@ def _scale_of(frame_type: int, factor: float | None) -> float:
     if frame_type == _MILLI_G:
         return 1e-3 * (1.0 if factor is None else factor)
     if factor is None:
-        raise DecodeError(
-            "Polar frame type 0x80 holds counts: the factor of its start reply is needed, such as 0.000244"
-        )
+        raise DecodeError("Polar frame type 0x80 holds counts: the factor of the start reply is needed")
     return factor
 
 

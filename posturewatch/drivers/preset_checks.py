@@ -92,9 +92,7 @@ def _find_layout_problems(keys: PresetKeys, layout: LayoutKeys) -> Iterator[tupl
         return
     if layout.mask is not None and len(layout.mask) != len(layout.header or b""):
         yield "mask", "it must be as long as the header"
-    if isinstance(layout.length, list) and not 1 <= layout.length[0] <= layout.length[1] <= keys.max_packet:
-        yield "length", f"[least, most] is needed, from 1 to {keys.max_packet}"
-    elif isinstance(layout.length, int) and layout.length > keys.max_packet:
+    if layout.length is not None and layout.length[1] > keys.max_packet:
         yield "length", f"max_packet allows {keys.max_packet} bytes"
     if layout.stride is not None and layout.stride < 3 * SIZES[layout.type]:
         yield "stride", f"samples would overlap: three {layout.type} have {3 * SIZES[layout.type]} bytes"
@@ -131,7 +129,7 @@ def _find_overlaps(keys: PresetKeys, layout: LayoutKeys) -> Iterator[tuple[str, 
         layout.length if isinstance(layout.length, int) else layout.length[0] if layout.length else keys.max_packet
     )
     least = [(stop, name) for _, stop, name in spans if stop < _MANY]
-    if layout.repeat == "rest" and layout.type is not None:
+    if not layout.repeat and layout.type is not None:
         least.append((layout.offset + 3 * SIZES[layout.type], "offset"))
     stop, name = max(least)
     if stop > shortest:
@@ -150,7 +148,7 @@ def _spans(layout: LayoutKeys) -> Iterator[tuple[int, int, str]]:
     if layout.type is not None:
         sample = 3 * SIZES[layout.type]
         stride = layout.stride or sample
-        if layout.repeat == "rest":
+        if not layout.repeat:
             yield layout.offset, _MANY, "offset"
         else:
             for at in range(layout.repeat):
@@ -232,12 +230,12 @@ def _to_layout(layout: LayoutKeys, max_packet: int) -> Layout:
         offset=layout.offset,
         endian=layout.endian,
         stride=layout.stride or 3 * SIZES[type_],
-        repeat=None if layout.repeat == "rest" else layout.repeat,
+        repeat=layout.repeat or None,
         order=_to_order(layout),
         invalid=frozenset(layout.invalid),
         header=layout.header or b"",
         mask=layout.mask or b"",
-        length=_pair(layout.length or [1, max_packet]),
+        length=layout.length or (1, max_packet),
         seq=None if seq is None else _to_number(layout, seq.type, seq.offset, seq.invalid),
         seq_modulus=0 if seq is None else _find_modulus(seq.type, seq.invalid),
         time=None if time is None else _to_number(layout, time.type, time.offset, None),
@@ -249,10 +247,6 @@ def _to_layout(layout: LayoutKeys, max_packet: int) -> Layout:
         is_battery_mv=battery is not None and battery.unit == "mV",
         identity=None if layout.identity is None else (layout.identity.offset, layout.identity.length),
     )
-
-
-def _pair(length: int | list[int]) -> tuple[int, int]:
-    return (length, length) if isinstance(length, int) else (length[0], length[1])
 
 
 def _to_number(layout: LayoutKeys, type_: str, offset: int, invalid: int | None) -> Number:

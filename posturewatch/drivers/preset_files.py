@@ -137,7 +137,7 @@ def _check(name: str, table: object) -> PresetKeys:
 
 def _explain(name: str, error: ValidationError) -> Iterator[tuple[KeyPath, str]]:
     for problem in error.errors(include_url=False):
-        at = _strip_branches(problem["loc"])
+        at = problem["loc"]
         if problem["type"] == "extra_forbidden":
             yield (name, *at), f"unknown key{_suggest(at)}"
             continue
@@ -145,21 +145,6 @@ def _explain(name: str, error: ValidationError) -> Iterator[tuple[KeyPath, str]]
         message = message.removeprefix("Value error, ")
         is_plain = problem["type"] != "missing" and not isinstance(problem["input"], dict | list)
         yield (name, *at), f"{message}, not {problem['input']!r}" if is_plain else message
-
-
-def _strip_branches(loc: tuple[int | str, ...]) -> KeyPath:
-    """The key path without what the validator adds about members of unions."""
-    path: list[int | str] = []
-    node: Any = PresetKeys
-    for part in loc:
-        if isinstance(part, str) and (node is None or (path and part not in _fields_of(node))):
-            is_key = node is not None and isinstance(node, type) and issubclass(node, BaseModel)
-            if not is_key:
-                break
-        path.append(part)
-        if isinstance(part, str) and node is not None:
-            node = _model_at(node, part)
-    return tuple(path)
 
 
 def _fields_of(model: Any) -> list[str]:

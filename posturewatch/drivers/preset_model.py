@@ -32,12 +32,29 @@ def _parse_hex(value: object) -> object:
     return data
 
 
+def _parse_length(value: object) -> object:
+    pair = [value, value] if isinstance(value, int) else value
+    if not isinstance(pair, list) or len(pair) != 2 or not all(type(end) is int for end in pair):  # noqa: PLR2004  ends
+        raise ValueError("a number of bytes is needed, or [least, most]")
+    if not 1 <= pair[0] <= pair[1] <= _MAX_BYTES:
+        raise ValueError(f"from 1 to {_MAX_BYTES} bytes are possible, and not less at most than at least")
+    return tuple(pair)
+
+
+def _parse_repeat(value: object) -> object:
+    if value == "rest":
+        return 0
+    if type(value) is not int or not 1 <= value <= _MAX_BYTES:
+        raise ValueError(f'a number of samples from 1 to {_MAX_BYTES} is needed, or "rest"')
+    return value
+
+
 Uuid = Annotated[str, BeforeValidator(_expand_uuid)]
 Hex = Annotated[bytes, BeforeValidator(_parse_hex)]
 Offset = Annotated[int, Field(ge=0, lt=_MAX_BYTES)]
 Axis = Literal["x", "y", "z", "-x", "-y", "-z"]
-Bytes = Annotated[int, Field(ge=1, le=_MAX_BYTES)]
-LeastMost = Annotated[list[int], Field(min_length=2, max_length=2)]
+Length = Annotated[tuple[int, int], BeforeValidator(_parse_length)]
+Repeat = Annotated[int, BeforeValidator(_parse_repeat)]
 Invalid = Annotated[list[int], Field(max_length=16)]
 
 
@@ -88,12 +105,12 @@ class IdentityKeys(Strict):
 class LayoutKeys(Strict):
     header: Hex | None = None
     mask: Hex | None = None
-    length: Bytes | LeastMost | None = None
+    length: Length | None = None
     endian: Literal["<", ">"] = "<"
     type: Literal["i8", "i16", "i24", "i32", "u16", "f32", "f64"] | None = None
     offset: Offset = 0
     stride: int | None = Field(default=None, ge=1, le=_MAX_BYTES)
-    repeat: Bytes | Literal["rest"] = 1
+    repeat: Repeat = 1  # 0: as many as there are
     order: Annotated[list[Axis], Field(min_length=3, max_length=3)] | None = None
     unit: Literal["g", "mg", "m/s2"] | None = None
     scale: float = Field(default=1.0, ge=-1e6, le=1e6)
@@ -112,7 +129,7 @@ class SetUpKeys(Strict):
     hex: Hex
     response: bool = True
     expect: Hex | None = None
-    readback: bool | Literal["period_ms"] = False
+    readback: Literal[True, False, "period_ms"] = False
     restore: bool = False
 
 
