@@ -1,4 +1,4 @@
-"""`posturewatch simulate`: samples of a simulated wearer, to a file, to a pipe or to a broker, with the truth."""
+"""`posturewatch simulate`: a simulated wearer, to a file, a pipe, a broker or a virtual radio, with the truth."""
 
 from __future__ import annotations
 
@@ -33,11 +33,22 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--seed", type=click.IntRange(0, 2**62), help="The same seed gives the same bytes; printed if drawn.")
 @click.option("--wearer", help="Which wearer of the scenario.  [default: the first]")
 @click.option("--duration", metavar="TIME", help="End earlier, or end an endless scenario: 90s, 40m, 8h.")
-@click.option("--device", metavar="MODEL", help="Another sensor model than the scenario's.")
-@click.option("--transport", type=click.Choice(["file", "process", "mqtt"]), help="[default: file with --out]")
+@click.option(
+    "--device",
+    multiple=True,
+    metavar="MODEL",
+    help="Another sensor model than the scenario's.  On a radio: a kind of sensor, several times if need be; "
+    "more about it after commas: polar_h10,placement=thigh,mtu=23.",
+)
+@click.option(
+    "--transport",
+    metavar="HOW",
+    help="file, process, mqtt, or virtual Bluetooth: unix:PATH, vhci.  [default: file with --out]",
+)
+@click.option("--control", type=FILE, help="A socket for commands to virtual sensors, as on standard input: help.")
 @click.option("--out", type=FILE, help="Write .parquet or .csv.")
 @click.option("--truth", "truth_file", type=FILE, help="Write the truth as JSON Lines.")
-@click.option("--speed", default="1", metavar="X|max", help="Of the process and mqtt transports.")
+@click.option("--speed", default="1", metavar="X|max", help="Of all transports but file.")
 @click.option("--broker", default="127.0.0.1:1883", metavar="HOST:PORT", help="For the mqtt transport.")
 @click.option("--base-topic", default="posturewatch", help="At the broker.")
 @click.option("--username", help="At the broker.")
@@ -53,16 +64,22 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--clock-jump", multiple=True, metavar="BY@START", help="Set the clock: -1h@12:00.")
 @click.option("--stuck-axis", multiple=True, metavar="AXIS@START", help="Freeze an axis: x@10:00.")
 @click.option("--flip-axis", multiple=True, metavar="AXIS@START", help="Turn an axis round: y@10:00.")
+@click.option("--battery-low", metavar="START", is_flag=False, flag_value="0s", help="Empty the battery: 10:00.")
 def command(scenario: str, list_all: bool, show: bool, truth_file: Path | None, **options: Any) -> None:
     """Simulate a wearer.  SCENARIO is a name of --list or a .toml file."""
     from posturewatch_sim.faults import FaultError  # noqa: PLC0415  keeps `--help` quick
     from posturewatch_sim.scenarios import ScenarioError, load  # noqa: PLC0415
+
+    from posturewatch.cli._virtual_radio import is_radio  # noqa: PLC0415  keeps `--help` quick
 
     if list_all:
         _list()
         return
     if options["seed"] is None:
         options["seed"] = secrets.randbelow(10**6)
+    transport: str | None = options["transport"]
+    if transport not in (None, "file", "process", "mqtt") and not is_radio(transport):
+        raise UsageError(f"--transport {transport!r} is not known; allowed are file, process, mqtt, unix:PATH and vhci")
     try:
         scene = load(scenario)
         duration_s = _duration_s(options["duration"])
@@ -126,7 +143,8 @@ def _say_truth(  # what the command line can say
     if not show:
         return
     plan = Plan(scene, options["seed"], options["wearer"])
-    click.echo(f"{scene.title}: {scene.about}\n{plan.wearer.placement}, {options['device'] or plan.wearer.sensor}")
+    sensors = ", ".join(options["device"]) or plan.wearer.sensor
+    click.echo(f"{scene.title}: {scene.about}\n{plan.wearer.placement}, {sensors}")
     end_s = max((e["end_s"] for e in events if "end_s" in e), default=0.0)
     rows = [
         (p.start_s, f"{p.do}, {(p.end_s - p.start_s) / 60:.1f} min") for p in plan.until(end_s) if p.start_s < end_s
@@ -142,14 +160,24 @@ def _send(
     """Make the samples and hand them to the transport."""
     from posturewatch_sim.stream import samples  # noqa: PLC0415
 
+    from posturewatch.cli._virtual_radio import is_radio, serve  # noqa: PLC0415
+
     out: Path | None = options["out"]
     transport = options["transport"] or ("file" if out else None)
     if transport is None:
         if truth_file is None:
-            raise UsageError("where to? name a file with --out, or choose --transport process or mqtt")
+            raise UsageError("where to? name a file with --out, or choose --transport process, mqtt or unix:PATH")
         return
     if (transport == "file") != (out is not None):
         raise UsageError("--out FILE and --transport file belong together")
+    if is_radio(transport):
+        serve(scene, given, duration_s, _speed(options["speed"]), options)
+        return
+    if options["control"] is not None:
+        raise UsageError("--control belongs to --transport unix:PATH or vhci")
+    if len(options["device"]) > 1:
+        raise UsageError(f"--device can be given once with --transport {transport}")
+    options["device"] = next(iter(options["device"]), None)
     source = {
         "seed": options["seed"],
         "wearer": options["wearer"],

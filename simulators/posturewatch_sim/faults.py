@@ -24,6 +24,7 @@ HOW = {
     "clock_jump": "-1h@12:00",
     "stuck_axis": "x@10:00",
     "flip_axis": "y@10:00",
+    "battery_low": "10:00 (of virtual Bluetooth sensors)",
 }
 REPEATED = ("gap", "kick", "clock_jump", "stuck_axis", "flip_axis")
 
@@ -44,6 +45,7 @@ class Faults:
     clock_jumps: tuple[tuple[float, float], ...] = ()  # (at_s, by_s)
     stuck: tuple[tuple[int, float], ...] = ()  # (axis, from_s)
     flipped: tuple[tuple[int, float], ...] = ()
+    battery_low_s: float | None = None
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> Faults:
@@ -66,6 +68,7 @@ class Faults:
             clock_jumps=tuple(_jump(v) for v in found.get("clock_jump", ())),
             stuck=tuple(_axis("stuck_axis", v) for v in found.get("stuck_axis", ())),
             flipped=tuple(_axis("flip_axis", v) for v in found.get("flip_axis", ())),
+            battery_low_s=_moment("battery_low", one["battery_low"]) if "battery_low" in one else None,
         )
 
     def joined(self, other: Faults | None) -> Faults:
@@ -81,6 +84,7 @@ class Faults:
             self.clock_jumps + other.clock_jumps,
             self.stuck + other.stuck,
             self.flipped + other.flipped,
+            self.battery_low_s if other.battery_low_s is None else other.battery_low_s,
         )
 
     def silences(self, seed: int) -> tuple[tuple[float, float], ...]:

@@ -1,0 +1,49 @@
+"""Three numbers and little else: the packets of small boards and watches.  Readings come in g, as `[n, 3]`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from posturewatch_sim.noise import Floats
+
+STANDARD_GRAVITY = 9.80665  # m/s², by definition
+Q10 = 1024.0  # digits per g
+
+
+def _digits(acc_g: Floats, per_g: float) -> bytes:
+    return np.rint(acc_g * per_g).clip(-32768, 32767).astype("<i2").tobytes()
+
+
+def precise_acceleration_3d(acc_g: Floats) -> bytes:
+    """The SIG's characteristic 0x2C1E: three i16 of 0.001 g; 0x7FFE and 0x7FFF are no values."""
+    return np.rint(acc_g * 1000.0).clip(-32768, 32765).astype("<i2").tobytes()
+
+
+def infinitime(acc_g: Floats) -> bytes:
+    """InfiniTime's raw motion: three i16, 1024 per g."""
+    return _digits(acc_g, Q10)
+
+
+def microbit(acc_g: Floats) -> bytes:
+    """The micro:bit's accelerometer data: three i16, called milli-g, in truth 1024 per g and the other way round."""
+    return _digits(acc_g, -Q10)
+
+
+def adafruit(acc_g: Floats) -> bytes:
+    """Adafruit's accelerometer service: three f32 in m/s²."""
+    return (acc_g * STANDARD_GRAVITY).astype("<f4").tobytes()
+
+
+def thingy52(acc_g: Floats) -> bytes:
+    """Thingy:52's raw data: acceleration (1024 per g), gyroscope and compass, each three i16; the last two at rest."""
+    return _digits(acc_g, Q10) + bytes(12)
+
+
+def mg(acc_g: Floats) -> bytes:
+    """Three i16 of 0.001 g for each sample."""
+    return _digits(acc_g, 1000.0)
+
+
+def counted_head(seq: int, device_ms: int) -> bytes:
+    """What the counted board puts before its samples: u16 packet counter, u32 ms of the last sample."""
+    return (seq & 0xFFFF).to_bytes(2, "little") + (device_ms & 0xFFFFFFFF).to_bytes(4, "little")
