@@ -29,6 +29,7 @@ from posturewatch.messages import Topics
 from posturewatch.mqtt_settings import MQTT_311
 from posturewatch.sinks import SinkContext, discover
 from posturewatch.sinks.outbox import Outbox
+from posturewatch.sources.assembly import Surroundings, build_sources
 from posturewatch.sources.packet_queue import PacketQueue
 from posturewatch.store import SnapshotStore, lock_folder
 from posturewatch.systemd import ServiceNotice
@@ -36,18 +37,18 @@ from posturewatch.types import NS_PER_S
 from posturewatch.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
 
     from posturewatch.broker import EmbeddedBroker
     from posturewatch.clock import Clock
-    from posturewatch.config import LoadedConfig, Sensor, Wearer
+    from posturewatch.config import LoadedConfig, Wearer
     from posturewatch.core.settings import Settings
     from posturewatch.link import Received
     from posturewatch.mqtt_settings import MqttSettings
     from posturewatch.signals import Signals
-    from posturewatch.sources import Source
-    from posturewatch.types import Incoming, Message
+    from posturewatch.sources.assembly import Sources
+    from posturewatch.types import Message
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +151,7 @@ class App:
         self._ready = asyncio.Event()  # the broker was told that we are there
         self.watches = [self._watch(wearer) for wearer in self._loaded.config.wearer]
         self._queues = [PacketQueue(watch.wearer, self._clock.now_ns) for watch in self.watches]
-        self._sources = dict(self._build_sources())
+        self._sources = self._build_sources()
         self._save_soon = asyncio.Event()
         self._desk = Desk(self._topics, self.watches, self._outbox, self._clock.now_ns, self._save_soon.set)
         told = given.loaded.config.home_assistant
@@ -188,22 +189,17 @@ class App:
         late = [replace(sensor, lateness_ns=round(sensor.lateness_ns * speed)) for sensor in settings.sensors]
         return settings if speed <= 1.0 else replace(settings, sensors=tuple(late))
 
-    def _build_sources(self) -> Iterator[tuple[str, Source]]:
-        """One source for all sensors at the broker, one for each simulated one; each puts into its wearer's queue."""
-        puts: dict[str, Callable[[Any], None]] = {}
-        for wearer, queue in zip(self._loaded.config.wearer, self._queues, strict=True):
-            for sensor in wearer.sensor:
-                if sensor.source == "simulated":
-                    yield f"simulated {sensor.id}", _simulated(sensor, queue.put, self._clock, self._given.speed)
-                else:
-                    puts[sensor.id] = queue.put
-        if puts:
-            from posturewatch.sources.mqtt import MqttSource  # noqa: PLC0415  not everybody has such sensors
-
-            def put(item: Any) -> None:
-                puts[item.sensor](item)
-
-            yield "samples", MqttSource(self._access.hear, puts, put, self._clock.now_ns)
+    def _build_sources(self) -> Sources:
+        """Each sensor's samples go into its wearer's queue."""
+        loaded = self._loaded
+        sensors = [
+            (sensor, queue.put)
+            for wearer, queue in zip(loaded.config.wearer, self._queues, strict=True)
+            for sensor in wearer.sensor
+        ]
+        bound, bluetooth = loaded.bind_sensors(), loaded.config.bluetooth
+        around = Surroundings(self._clock, self._access.hear, bound, bluetooth, self._given.speed)
+        return build_sources(sensors, around)
 
     # ------------------------------------------------------------ running
 
@@ -230,7 +226,7 @@ class App:
         group.create_task(self._reload_on_request(), name="reload")
         for watch, queue in zip(self.watches, self._queues, strict=True):
             group.create_task(_follow(watch, queue), name=f"watch[{watch.wearer}]")
-        for name, source in self._sources.items():
+        for name, source in self._sources.by_name.items():
             group.create_task(source.run(), name=name)
         group.create_task(self._tick(), name="ticks")
         group.create_task(self._save_now_and_then(), name="saver")
@@ -424,14 +420,8 @@ async def _follow(watch: Watch, queue: PacketQueue) -> None:
         watch.take(item)
 
 
-def _simulated(sensor: Sensor, put: Callable[[Incoming], None], clock: Clock, speed: float) -> Source:
-    from posturewatch.sources.simulated import SimulatedSensor, SimulatedSource  # noqa: PLC0415  only for who wants it
-
-    about = SimulatedSensor(sensor.id, sensor.scenario, sensor.seed, sensor.placement, sensor.device)
-    return SimulatedSource(about, put, clock, speed)
-
-
 def _parts(loaded: LoadedConfig) -> tuple[object, ...]:
     """What cannot change while the parts run."""
     config = loaded.config
-    return config.broker, config.home_assistant, config.storage, [(wearer.id, wearer.sensor) for wearer in config.wearer]
+    sensors = [(wearer.id, wearer.sensor) for wearer in config.wearer]
+    return config.broker, config.bluetooth, config.home_assistant, config.storage, sensors

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from posturewatch.app import Stop
 from posturewatch.errors import PosturewatchError
 from posturewatch.recording import Header, RecordedSensor, RecordingWriter
-from posturewatch.sources.mqtt import MqttSource
+from posturewatch.sources.assembly import build_sources
 from posturewatch.sources.packet_queue import PacketQueue
 from posturewatch.types import RawSamples, SampleBatch, Tick
 
@@ -19,10 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from posturewatch.clock import Clock
     from posturewatch.config import Sensor
-    from posturewatch.mqtt_settings import MqttSettings
     from posturewatch.signals import Signals
+    from posturewatch.sources.assembly import Surroundings
 
 SILENCE_S = 2.0  # after this time without samples, time itself is recorded once a second
 
@@ -39,12 +38,13 @@ class Recorder:
     """One recording."""
 
     def __init__(
-        self, sensors: Sequence[Sensor], mqtt: MqttSettings, clock: Clock, told: Callable[[RecordingCounts], None]
+        self, sensors: Sequence[Sensor], around: Surroundings, told: Callable[[RecordingCounts], None]
     ) -> None:
         """`told` is called once a second."""
         self._sensors = sensors
-        self._mqtt = replace(mqtt, client_id=f"posturewatch-record-{secrets.token_hex(4)}")  # beside the daemon
-        self._clock = clock
+        beside = replace(around.hear, client_id=f"posturewatch-record-{secrets.token_hex(4)}")  # the daemon
+        self._around = replace(around, hear=beside)
+        self._clock = clock = around.clock
         self._told = told
         self._queue = PacketQueue("recording", clock.now_ns)
         self._heard_ns = clock.now_ns()
@@ -66,17 +66,9 @@ class Recorder:
                 self._write(writer, item)
 
     def _start_sources(self, group: asyncio.TaskGroup) -> None:
-        remote = [sensor.id for sensor in self._sensors if sensor.source == "mqtt"]
-        if remote:
-            source = MqttSource(self._mqtt, remote, self._queue.put, self._clock.now_ns)
-            group.create_task(source.run(), name="samples")
-        for sensor in self._sensors:
-            if sensor.source == "simulated":
-                from posturewatch.sources.simulated import SimulatedSensor, SimulatedSource  # noqa: PLC0415  seldom
-
-                about = SimulatedSensor(sensor.id, sensor.scenario, sensor.seed, sensor.placement, sensor.device)
-                simulated = SimulatedSource(about, self._queue.put, self._clock)
-                group.create_task(simulated.run(), name=f"simulated {sensor.id}")
+        sensors = [(sensor, self._queue.put) for sensor in self._sensors]
+        for name, source in build_sources(sensors, self._around).by_name.items():
+            group.create_task(source.run(), name=name)
 
     async def _keep(self, writer: RecordingWriter) -> None:
         async for item in self._queue:

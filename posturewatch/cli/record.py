@@ -14,10 +14,12 @@ from posturewatch.cli._broker_options import broker_options, read_broker
 from posturewatch.errors import UsageError
 
 if TYPE_CHECKING:
+    from posturewatch.clock import Clock
     from posturewatch.config import LoadedConfig, Sensor
     from posturewatch.mqtt_settings import MqttSettings
     from posturewatch.recorder import RecordingCounts
     from posturewatch.signals import Signals
+    from posturewatch.sources.assembly import Surroundings
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -42,23 +44,25 @@ def command(
 ) -> int:
     """Write a packet log of the configured sensors, or of --sensor at --broker.  Ctrl-C ends it.
 
-    `posturewatch replay FILE` reads it.  Sensors are numbered in it, free text is left out.
+    `posturewatch replay FILE` reads it.  Sensors are numbered in it; addresses and free text are left out.
     """
     from posturewatch.clock import WallClock  # noqa: PLC0415
     from posturewatch.log_output import logging_to_stderr  # noqa: PLC0415
     from posturewatch.recorder import Recorder  # noqa: PLC0415
     from posturewatch.signals import until_stopped  # noqa: PLC0415  keeps `--help` quick
+    from posturewatch.sources.assembly import Surroundings  # noqa: PLC0415
 
     if not out.name.endswith((".jsonl", ".jsonl.gz")):
         raise UsageError(f"--out {out}: name it .jsonl, or .jsonl.gz to compress it")
     duration_s = _duration_s(duration)
+    clock = WallClock()
     if broker is not None:
-        mqtt, sensors = read_broker(broker, **access), _named_sensors(names)
+        around, sensors = Surroundings(clock, read_broker(broker, **access)), _named_sensors(names)
     else:
-        mqtt, sensors = _configured(path, wearer)
+        around, sensors = _configured(path, wearer, clock)
 
     async def record(signals: Signals) -> None:
-        recorder = Recorder(sensors, mqtt, WallClock(), _progress)
+        recorder = Recorder(sensors, around, _progress)
         await recorder.run(out, signals, duration_s)
         _end_progress(out, recorder.counts)
 
@@ -94,8 +98,9 @@ def _named_sensors(names: tuple[str, ...]) -> list[Sensor]:
     return sensors
 
 
-def _configured(path: Path | None, wearer: str | None) -> tuple[MqttSettings, list[Sensor]]:
+def _configured(path: Path | None, wearer: str | None, clock: Clock) -> tuple[Surroundings, list[Sensor]]:
     from posturewatch.config import find_file, load  # noqa: PLC0415  keeps `--help` quick
+    from posturewatch.sources.assembly import Surroundings  # noqa: PLC0415
 
     loaded = load(path or find_file(os.environ), os.environ)
     known = {each.id: each for each in loaded.config.wearer}
@@ -106,7 +111,8 @@ def _configured(path: Path | None, wearer: str | None) -> tuple[MqttSettings, li
     chosen = wearer if wearer is not None else next(iter(known))
     if chosen not in known:
         raise UsageError(f"--wearer {chosen!r}: known are {', '.join(known)}")
-    return _broker_of(loaded), list(known[chosen].sensor)
+    around = Surroundings(clock, _broker_of(loaded), loaded.bind_sensors(), loaded.config.bluetooth)
+    return around, list(known[chosen].sensor)
 
 
 def _broker_of(loaded: LoadedConfig) -> MqttSettings:

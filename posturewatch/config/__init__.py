@@ -5,9 +5,10 @@
 
 from posturewatch.config.calibration import read_calibration, write_calibration
 from posturewatch.config.loading import LoadedConfig, find_file, find_folder, load
-from posturewatch.config.model import Broker, Config, HomeAssistant, Log, Sensor, Storage, Wearer
+from posturewatch.config.model import Bluetooth, Broker, Config, HomeAssistant, Log, Sensor, Storage, Wearer
 
 __all__ = [
+    "Bluetooth",
     "Broker",
     "Config",
     "HomeAssistant",

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from posturewatch import rules
 from posturewatch.config.calibration import read_calibration
+from posturewatch.config.quiet import AHEAD_DAYS, find_quiet_periods
 from posturewatch.core.settings import Detection, Limits, Reminding, SensorSettings, SensorTraits, Settings
 from posturewatch.types import NS_PER_S, UNITS_PER_G
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from posturewatch.config.model import Sensor, Wearer
+    from posturewatch.drivers.bound import BoundSensor
 
 _DAY_S = 86_400
-_AHEAD_DAYS = 731  # of zone changes and quiet hours; a daemon reloads its settings more often than that
+_LATENESS_S = 2.0  # a second closes when a tick is this far past its end
 
 
-def to_core(wearer: Wearer, now_ns: int, folder: Path | None = None) -> Settings:
+def to_core(
+    wearer: Wearer, now_ns: int, folder: Path | None = None, bound: Mapping[str, BoundSensor] | None = None
+) -> Settings:
     """The core's settings of one wearer; `now_ns` is where the local time tables start (one day earlier).
 
-    `folder` is what a relative calibration file is relative to.  Raises `ConfigError` if that file is unusable.
+    `folder` is what a relative calibration file is relative to; `bound` are the sensors whose kind is known.  Raises
+    `ConfigError` if the file is unusable.
     """
     return Settings(
         wearer=wearer.id,
-        sensors=tuple(_to_sensor(sensor, folder) for sensor in wearer.sensor),
+        sensors=tuple(_to_sensor(sensor, folder, (bound or {}).get(sensor.id)) for sensor in wearer.sensor),
         rules=rules.discover(),
         limits=Limits(static_limit_s=wearer.static_limit_min * 60, sedentary_limit_s=wearer.sedentary_limit_min * 60),
         detection=_to_detection(wearer),
@@ -35,16 +41,24 @@ def to_core(wearer: Wearer, now_ns: int, folder: Path | None = None) -> Settings
     )
 
 
-def _to_sensor(sensor: Sensor, folder: Path | None) -> SensorSettings:
-    step = None if sensor.step_mg is None else max(1, round(sensor.step_mg * UNITS_PER_G / 1000))
+def _to_sensor(sensor: Sensor, folder: Path | None, bound: BoundSensor | None) -> SensorSettings:
     path = sensor.calibration_file
     if path is not None and folder is not None:
         path = folder / path
+    step_mg, rate_hz, lateness_s = sensor.step_mg, sensor.rate_hz, _LATENESS_S
+    if bound is not None:
+        step_mg = bound.family.capabilities.step_mg if step_mg is None else step_mg
+        rate_hz, lateness_s = bound.rate_hz, max(lateness_s, bound.lateness_s)
     return SensorSettings(
         id=sensor.id,
         placement=sensor.placement,
-        traits=SensorTraits(step_10ug=step, noise_mg=sensor.noise_mg, rate_hz=sensor.rate_hz),
+        traits=SensorTraits(
+            step_10ug=None if step_mg is None else max(1, round(step_mg * UNITS_PER_G / 1000)),
+            noise_mg=sensor.noise_mg,
+            rate_hz=rate_hz,
+        ),
         calibration=None if path is None else read_calibration(path),
+        lateness_ns=round(lateness_s * NS_PER_S),
     )
 
 
@@ -80,7 +94,7 @@ def _to_reminding(wearer: Wearer, now_ns: int) -> Reminding:
         break_per_day=own.break_per_day,
         max_hold_s=own.max_hold_min * 60,
         prompt_expires_s=own.prompt_expires_min * 60,
-        quiet=find_quiet_periods(own.quiet_hours, wearer.time_zone, now_ns),
+        quiet=find_quiet_periods(own.quiet_hours, wearer.time_zone, now_ns, own.holidays),
         utc_offsets=tabulate_utc_offsets(wearer.time_zone, now_ns),
     )
 
@@ -90,7 +104,7 @@ def tabulate_utc_offsets(time_zone: str | None, now_ns: int) -> tuple[tuple[int,
     zone = None if time_zone is None else ZoneInfo(time_zone)
     start_s = now_ns // NS_PER_S - _DAY_S
     table = [(start_s, _offset_s(zone, start_s))]
-    for day in range(_AHEAD_DAYS + 1):
+    for day in range(AHEAD_DAYS + 1):
         before_s, after_s = start_s + day * _DAY_S, start_s + (day + 1) * _DAY_S
         if (offset_s := _offset_s(zone, after_s)) != table[-1][1]:
             table.append((_find_change(zone, before_s, after_s), offset_s))
@@ -112,26 +126,3 @@ def _find_change(zone: tzinfo | None, before_s: int, after_s: int) -> int:
 def _offset_s(zone: tzinfo | None, at_s: int) -> int:
     offset = datetime.fromtimestamp(at_s, UTC).astimezone(zone).utcoffset()
     return 0 if offset is None else int(offset.total_seconds())
-
-
-def find_quiet_periods(periods: tuple[str, ...], time_zone: str | None, now_ns: int) -> tuple[tuple[int, int], ...]:
-    """(from_ns, to_ns) of each quiet period, in order, from one day before `now_ns` for two years.
-
-    Local times that the clocks skip or repeat are taken as `datetime` does (fold 0).
-    """
-    if not periods:
-        return ()
-    zone = None if time_zone is None else ZoneInfo(time_zone)
-    first = datetime.fromtimestamp(now_ns // NS_PER_S, UTC).astimezone(zone).date() - timedelta(days=1)
-    found = []
-    for period in periods:
-        start, end = (time.fromisoformat(part) for part in period.split("-"))
-        for day in range(_AHEAD_DAYS + 1):
-            begins = first + timedelta(days=day)
-            ends = begins if start < end else begins + timedelta(days=1)
-            found.append((_local_ns(begins, start, zone), _local_ns(ends, end, zone)))
-    return tuple(sorted(found))
-
-
-def _local_ns(day: date, at: time, zone: tzinfo | None) -> int:
-    return round(datetime.combine(day, at, zone).timestamp()) * NS_PER_S

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from posturewatch.config.model import Wearer
     from posturewatch.config.places import Path as KeyPath
     from posturewatch.core.settings import Settings
+    from posturewatch.drivers.bound import BoundSensor
 
 PREFIX = "POSTUREWATCH_"
 _MAX_BYTES = 4_000_000
@@ -61,7 +62,15 @@ class LoadedConfig:
 
     def to_core(self, wearer: Wearer, now_ns: int) -> Settings:
         """The core's settings of one wearer; local time tables run from a day before `now_ns` for two years."""
-        return to_core(wearer, now_ns, None if self.path is None else self.path.parent)
+        return to_core(wearer, now_ns, None if self.path is None else self.path.parent, self.bind_sensors())
+
+    def bind_sensors(self) -> Mapping[str, BoundSensor]:
+        """The Bluetooth sensors by id; `ConfigError` for one that cannot be."""
+        if not any(sensor.source == "ble" for wearer in self.config.wearer for sensor in wearer.sensor):
+            return {}
+        from posturewatch.config.bluetooth import bind_sensors  # noqa: PLC0415  drivers are for who has such sensors
+
+        return bind_sensors(self.config, None if self.path is None else self.path.parent, self.origin)
 
     def to_mqtt(self) -> MqttSettings:
         """How to reach the broker; for the embedded one its address and password are set by who starts it."""

@@ -6,21 +6,22 @@
 
 from __future__ import annotations
 
-import re
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints, model_validator
 
+from posturewatch.config.quiet import read_period
+from posturewatch.errors import ConfigError
 from posturewatch.mqtt_settings import is_loopback
+from posturewatch.radio import check_name
 from posturewatch.types import Placement
 
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,32}$")]
 BaseTopic = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$", max_length=128)]
 Rung = Annotated[int, Field(ge=0, le=3)]
-
-_PERIOD = re.compile(r"^([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)$")
 
 
 def _check_zone(name: str) -> str:
@@ -32,14 +33,29 @@ def _check_zone(name: str) -> str:
 
 
 def _check_period(period: str) -> str:
-    match = _PERIOD.match(period)
-    if not match or match.group(1, 2) == match.group(3, 4):
-        raise ValueError(f"not a period of the day: {period!r}; write it like '20:00-07:00'")
+    read_period(period)
     return period
 
 
+def _check_day(day: str) -> str:
+    try:
+        return date.fromisoformat(day).isoformat()
+    except ValueError:
+        raise ValueError(f"not a day: {day!r}; write it like '2026-12-24'") from None
+
+
+def _check_radio(name: str) -> str:
+    try:
+        check_name(name)
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
+    return name
+
+
+RadioName = Annotated[str, AfterValidator(_check_radio)]
 TimeZone = Annotated[str, AfterValidator(_check_zone)]
 Period = Annotated[str, AfterValidator(_check_period)]
+Day = Annotated[str, AfterValidator(_check_day)]
 
 
 class Section(BaseModel):
@@ -113,9 +129,7 @@ class Broker(Section):
 class HomeAssistant(Section):
     """Home Assistant, on the same broker: it learns of the wearers by itself."""
 
-    discovery: bool = Field(
-        default=True, description="describe the wearers to it; false removes them"
-    )
+    discovery: bool = Field(default=True, description="describe the wearers to it; false removes them")
     prefix: BaseTopic = Field(default="homeassistant", description="its discovery prefix, as set in Home Assistant")
 
 
@@ -124,9 +138,30 @@ class Sensor(Section):
 
     id: Id = Field(description="name of the sensor, in topics: a-z 0-9 _ -", examples=["chest"])
     placement: Placement = Field(description="where it is worn", examples=["chest"])
-    source: Literal["mqtt", "simulated"] = Field(
-        default="mqtt", description="mqtt: a gateway sends samples to <base_topic>/sensor/<id>/samples"
+    source: Literal["mqtt", "ble", "simulated"] = Field(
+        default="mqtt",
+        description="mqtt: a gateway sends samples to <base_topic>/sensor/<id>/samples; ble: over Bluetooth",
     )
+    family: str | None = Field(
+        default=None, pattern=r"^[a-z0-9_]{1,64}$", description="ble: which kind of sensor", examples=["polar"]
+    )
+    address: str | None = Field(
+        default=None,
+        pattern=r"^[0-9A-Za-z:_.-]{4,64}$",
+        description="ble: its address or serial number, as `posturewatch scan` shows it",
+        examples=["A0:9E:1A:00:00:01"],
+    )
+    name: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=64,
+        description="ble: its advertised name, if it has no lasting address",
+        examples=["Polar H10 12345678"],
+    )
+    range_g: float | None = Field(
+        default=None, gt=0, le=64, description="ble: range to ask for; without it the family's", examples=[2.0]
+    )
+    clipped: bool = Field(default=False, description="ble: clipped to cloth, without touching the skin")
     scenario: str = Field(default="office-day", pattern=r"^[a-z0-9_-]{1,64}$", description="simulated: which script")
     seed: int = Field(default=1, ge=0, le=2**63 - 1, description="simulated: same seed, same samples")
     device: str | None = Field(
@@ -144,6 +179,17 @@ class Sensor(Section):
     calibration_file: Path | None = Field(
         default=None, description="where up and forward point, as JSON", examples=["chest.calibration.json"]
     )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        only_ble = sorted(self.model_fields_set & {"family", "address", "name", "range_g", "clipped"})
+        if self.source != "ble" and only_ble:
+            raise ValueError(f'{", ".join(only_ble)}: only with source = "ble"')
+        if self.source == "ble" and self.family is None:
+            raise ValueError('source = "ble" needs a family, such as "polar": `posturewatch scan` names it')
+        if self.source == "ble" and (self.address is None) == (self.name is None):
+            raise ValueError('source = "ble" needs either an address or a name: `posturewatch scan` shows them')
+        return self
 
 
 class DetectionOverrides(Section):
@@ -188,7 +234,48 @@ class RemindingManners(Section):
     max_hold_min: float = Field(default=240.0, ge=5, le=720, description="longest hold (do not disturb)")
     prompt_expires_min: float = Field(default=10.0, ge=1, le=60, description="a prompt unseen for this long is void")
     quiet_hours: tuple[Period, ...] = Field(
-        default=(), max_length=8, description="local times of day without prompts", examples=[["20:00-07:00"]]
+        default=(),
+        max_length=16,
+        description="local times without prompts, each with or without the days on which it begins",
+        examples=[["20:00-07:00", "sat,sun 00:00-24:00"]],
+    )
+    holidays: tuple[Day, ...] = Field(
+        default=(), max_length=200, description="local days without prompts", examples=[["2026-12-24"]]
+    )
+
+
+class Condition(Section):
+    """What another device says about the wearer, on any topic: a camera in use, a calendar, presence at the desk."""
+
+    topic: str = Field(
+        min_length=1,
+        max_length=256,
+        pattern=r"^[^+#$][^+#]*$",
+        description="where it is said",
+        examples=["home/camera"],
+    )
+    effect: Literal["hold", "only_when"] = Field(
+        default="hold", description="hold: no prompts while it is on; only_when: prompts only while it is on"
+    )
+    pointer: str | None = Field(
+        default=None,
+        max_length=128,
+        pattern=r"^/",
+        description="where in a JSON payload, as a JSON pointer; without it the whole payload counts",
+        examples=["/state"],
+    )
+    on: tuple[Annotated[str, StringConstraints(min_length=1, max_length=64)], ...] = Field(
+        default=("on", "true", "1"),
+        min_length=1,
+        max_length=16,
+        description="values that mean on; case does not matter",
+    )
+    reason: str | None = Field(
+        default=None, min_length=1, max_length=60, description="shown while it lasts", examples=["in a meeting"]
+    )
+    settle_s: float = Field(default=15.0, ge=0, le=600, description="silence ends only after so long without a relapse")
+    silent_after_min: float = Field(
+        default=240.0, ge=1, le=1440, description="a topic that says nothing for so long no longer counts"
     )
 
 
@@ -205,7 +292,36 @@ class Wearer(Section):
     )
     detection: DetectionOverrides = Field(default=DetectionOverrides(), description="thresholds")
     reminding: RemindingManners = Field(default=RemindingManners(), description="budgets and manners")
+    condition: tuple[Condition, ...] = Field(default=(), max_length=8, description="when not to prompt")
     sensor: tuple[Sensor, ...] = Field(min_length=1, max_length=8, description="the wearer's sensors")
+
+
+class Bluetooth(Section):
+    """The radio for sensors with source = "ble"."""
+
+    radio: RadioName = Field(
+        default="bluez", description="bluez, or hci:TRANSPORT for a controller without the operating system"
+    )
+    adapter: str | None = Field(
+        default=None, pattern=r"^[A-Za-z0-9_-]{1,32}$", description="which of several adapters", examples=["hci0"]
+    )
+    max_connections: int = Field(
+        default=7, ge=1, le=64, description="how many sensors the adapter can hold connected: 5 to 10 for most"
+    )
+    active_scan: bool = Field(default=True, description="ask for names while scanning; some sensors need it")
+
+    @property
+    def radio_name(self) -> str:
+        """Radio and adapter in one word."""
+        return self.radio if self.adapter is None else f"{self.radio}:{self.adapter}"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.adapter is not None and self.radio != "bluez":
+            raise ValueError('adapter: only with radio = "bluez"')
+        if not self.active_scan and self.radio == "bluez":
+            raise ValueError("active_scan = false: BlueZ scans passively for fixed patterns only; leave it on")
+        return self
 
 
 class Storage(Section):
@@ -231,6 +347,7 @@ class Config(Section):
 
     broker: Broker = Field(default=Broker(), description="the MQTT broker")
     home_assistant: HomeAssistant = Field(default=HomeAssistant(), description="what Home Assistant is told")
+    bluetooth: Bluetooth = Field(default=Bluetooth(), description="the radio for Bluetooth sensors")
     storage: Storage = Field(default=Storage(), description="where the state is kept")
     log: Log = Field(default=Log(), description="the daemon's log")
     wearer: tuple[Wearer, ...] = Field(default=(), max_length=10_000, description="who is watched over")

@@ -11,7 +11,6 @@
 Everything goes through the public interface of bleak, so the same code runs on BlueZ and on a virtual radio.
 """
 
-from posturewatch.sources.ble.sensor import BleSensor
 from posturewatch.sources.ble.source import BleSource
 
-__all__ = ["BleSensor", "BleSource"]
+__all__ = ["BleSource"]

@@ -12,8 +12,8 @@ from posturewatch.errors import DecodeError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from posturewatch.drivers.bound import BoundSensor
     from posturewatch.sources.ble.ears import Ears, Heard
-    from posturewatch.sources.ble.sensor import BleSensor
     from posturewatch.sources.ble.stream import SensorStream
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ WAITING = 100
 class Listener:
     """One sensor."""
 
-    def __init__(self, sensor: BleSensor, ears: Ears, stream: SensorStream, now_ns: Callable[[], int]) -> None:
+    def __init__(self, sensor: BoundSensor, ears: Ears, stream: SensorStream, now_ns: Callable[[], int]) -> None:
         """`stream` takes what is heard."""
         self._sensor = sensor
         self._ears = ears

@@ -15,8 +15,8 @@ from posturewatch.sources.ble.supervisor import Supervisor
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from posturewatch.drivers.bound import BoundSensor
     from posturewatch.health import SensorHealth
-    from posturewatch.sources.ble.sensor import BleSensor
     from posturewatch.types import LinkChanged, RawSamples
 
 
@@ -26,7 +26,7 @@ class BleSource:
     def __init__(
         self,
         radio: str,
-        sensors: Sequence[BleSensor],
+        sensors: Sequence[BoundSensor],
         put: Callable[[RawSamples | LinkChanged], None],
         now_ns: Callable[[], int],
         *,

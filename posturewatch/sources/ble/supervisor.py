@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from bleak.backends.device import BLEDevice
 
+    from posturewatch.drivers.bound import BoundSensor
     from posturewatch.sources.ble.adapter import Adapter
     from posturewatch.sources.ble.ears import Ears, Heard
-    from posturewatch.sources.ble.sensor import BleSensor
     from posturewatch.sources.ble.stream import SensorStream
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class Supervisor:
     """One sensor."""
 
     def __init__(
-        self, sensor: BleSensor, adapter: Adapter, ears: Ears, stream: SensorStream, now_ns: Callable[[], int]
+        self, sensor: BoundSensor, adapter: Adapter, ears: Ears, stream: SensorStream, now_ns: Callable[[], int]
     ) -> None:
         """`stream` takes what is heard."""
         self._sensor = sensor
