@@ -35,6 +35,9 @@ HAPPENINGS = (
     "sensor_lost",
     "sensor_back",
     "calibrated",
+    "day_summary",
+    "battery_low",
+    "not_worn",
 )
 
 

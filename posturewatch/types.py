@@ -201,7 +201,16 @@ class Command:
     value: float | str | bool | None = None  # set: its new value
 
 
-Incoming = RawSamples | SampleBatch | Frames | Tick | LinkChanged | Command
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the wearer's other devices say: no prompts for this reason until this moment; no reason: go ahead."""
+
+    t_ns: int
+    why: str | None
+    until_ns: int
+
+
+Incoming = RawSamples | SampleBatch | Frames | Tick | LinkChanged | Command | Surroundings
 
 # ---------------------------------------------------------------- events
 

@@ -58,13 +58,14 @@ def _render_table(path: tuple[str, ...], info: FieldInfo) -> Iterator[str]:
         raise TypeError(f"{'.'.join(path)} is not a table")
     header = ".".join(path)
     yield from _comment(" ".join((model.__doc__ or "").split()))
-    yield f"[[{header}]]" if is_array else f"[{header}]"
+    mark = "#" if is_array and len(path) > 1 and info.default == () else ""  # nobody needs this table
+    yield f"{mark}[[{header}]]" if is_array else f"[{header}]"
     tables = {}
     for name, member in model.model_fields.items():
         if _is_table(member):
             tables[name] = member
         else:
-            yield from _render_key(name, member)
+            yield from _render_key(name, member, mark)
     yield ""
     for name, member in tables.items():
         yield from _render_table((*path, name), member)
@@ -75,11 +76,11 @@ def _is_table(info: FieldInfo) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, Section)
 
 
-def _render_key(name: str, info: FieldInfo) -> Iterator[str]:
+def _render_key(name: str, info: FieldInfo, mark: str = "") -> Iterator[str]:
     allowed = _describe_allowed(info)
     yield from _comment((info.description or "") + (f" ({allowed})" if allowed else ""))
     if info.default is PydanticUndefined:
-        yield f"{name} = {_to_toml(info.examples[0] if info.examples else '')}"
+        yield f"{mark}{name} = {_to_toml(info.examples[0] if info.examples else '')}"
         return
     value = info.examples[0] if info.default in (None, ()) and info.examples else info.default
     yield f"#{name} = {_to_toml(value)}" + ("" if value == info.default else "  # an example; not set by default")

@@ -70,8 +70,8 @@ def find_quiet_periods(
             if day.weekday() in period.weekdays:
                 ends = day if period.from_min < period.to_min else day + timedelta(days=1)
                 found.append((_local_ns(day, period.from_min, zone), _local_ns(ends, period.to_min, zone)))
-    for day in map(date.fromisoformat, holidays):
-        found.append((_local_ns(day, 0, zone), _local_ns(day, _DAY_MIN, zone)))
+    days = [date.fromisoformat(day) for day in holidays]
+    found += [(_local_ns(day, 0, zone), _local_ns(day, _DAY_MIN, zone)) for day in days]
     return tuple(_merge(sorted(found)))
 
 

@@ -25,6 +25,7 @@ from posturewatch.types import (
     Motion,
     RawSamples,
     SampleBatch,
+    Surroundings,
     Tick,
 )
 
@@ -63,6 +64,10 @@ def _apply(state: State, incoming: Incoming, settings: Settings, events: list[Ev
     elif isinstance(incoming, Command):
         _pass_time(state, incoming.t_ns)
         reminding.command(state.reminding, incoming, state.body, settings, events)
+        reminding.step(state.reminding, state.body, settings, events)
+    elif isinstance(incoming, Surroundings):
+        _pass_time(state, incoming.t_ns)
+        reminding.surround(state.reminding, incoming, state.body.now_ns, events)
         reminding.step(state.reminding, state.body, settings, events)
     else:
         _link(state, incoming, settings, events)

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posturewatch.config import Sensor, Wearer, load, read_calibration, write_calibration
-from posturewatch.config.core_settings import find_quiet_periods, tabulate_utc_offsets, to_core
+from posturewatch.config.core_settings import tabulate_utc_offsets, to_core
+from posturewatch.config.quiet import find_quiet_periods
 from posturewatch.core.settings import Calibration, Detection, Limits, Reminding
 from posturewatch.errors import ConfigError
 from posturewatch.types import NS_PER_S, Placement

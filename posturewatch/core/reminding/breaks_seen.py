@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from posturewatch.core.reminding.cycle import close_cycle
+from posturewatch.core.reminding.cycle import close_cycle, note_response
 from posturewatch.core.reminding.turn import give_credit
 from posturewatch.types import Happened, Level, ReminderPhase, Wear
 
@@ -34,7 +34,7 @@ def follow_movement(turn: Turn) -> None:
 
 def _clear_shift_cycle(turn: Turn, why: str) -> None:
     if turn.state.cycle is not None and turn.state.level is Level.SHIFT:
-        turn.state.ignored = 0
+        note_response(turn)
         close_cycle(turn, why)
 
 
@@ -72,7 +72,7 @@ def end_break(turn: Turn) -> None:
                 give_credit(turn, load.rule, share_frac)
         detail: dict[str, float | str | bool] = {"progress_pct": round(100.0 * share_frac, 1)}
         turn.events.append(Happened(turn.now_ns, "break_partial", state.cycle, detail))
-        state.ignored = 0
+        note_response(turn)
         close_cycle(turn, "a part of a break", ask_again=True)
     state.break_counted = False
     state.break_progress_frac = 0.0
@@ -86,7 +86,7 @@ def complete_break(turn: Turn, by: str) -> None:
     state.break_counted = True
     state.declared_until_ns = 0
     state.breaks_today += 1
-    state.ignored = 0
+    note_response(turn)
     event_type = "self_initiated" if state.cycle is None else "break_completed"
     turn.events.append(Happened(turn.now_ns, event_type, state.cycle, {"by": by}))
     if by == "wearer":  # after movement the clocks themselves start anew

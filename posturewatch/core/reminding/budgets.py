@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from posturewatch.core.reminding.state import is_enabled
+from posturewatch.core.reminding.state import RUNGS, is_enabled
 from posturewatch.core.reminding.turn import to_ns
 from posturewatch.types import NS_PER_S, Happened, Level
 
@@ -52,9 +52,22 @@ def roll_day(turn: Turn) -> None:
     if day > state.day:
         if state.over_budget:
             turn.events.append(Happened(now_ns, "released", None, {"why": "daily budget", **state.over_budget}))
+        if any(state.answered) or any(state.missed) or state.breaks_today:
+            turn.events.append(Happened(now_ns, "day_summary", None, summarise_day(state)))
         state.over_budget = {}
+        state.answered, state.missed = [0] * RUNGS, [0] * RUNGS
         state.breaks_asked_today = state.snoozes_today = state.breaks_today = 0
     state.day = day
+
+
+def summarise_day(state: ReminderState) -> dict[str, float | str | bool]:
+    """Breaks, snoozes, and how many reminders were answered (or moved for), by the rung of their prompt."""
+    detail: dict[str, float | str | bool] = {"breaks": state.breaks_today, "snoozes": state.snoozes_today}
+    for rung, (answered, missed) in enumerate(zip(state.answered, state.missed, strict=True)):
+        if answered + missed:
+            detail[f"answered_rung_{rung}"] = answered
+            detail[f"missed_rung_{rung}"] = missed
+    return detail
 
 
 def find_quiet(state: ReminderState, settings: Settings, now_ns: int) -> tuple[bool, int]:
@@ -89,6 +102,8 @@ def find_period(turn: Turn) -> tuple[str, str, int]:
         return "paused", "paused", state.paused_until_ns
     if state.wearer_hold is not None and state.wearer_hold_until_ns > now_ns:
         return "hold", state.wearer_hold, state.wearer_hold_until_ns
+    if state.surroundings is not None and state.surroundings_until_ns > now_ns:
+        return "hold", state.surroundings, state.surroundings_until_ns
     quiet, until_ns = find_quiet(state, turn.settings, now_ns)
     return ("quiet", "quiet hours", until_ns) if quiet else ("", "", 0)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from posturewatch.core.reminding.breaks_seen import complete_break, start_break
 from posturewatch.core.reminding.budgets import roll_day
-from posturewatch.core.reminding.cycle import ASKING, WAITING, close_cycle, withdraw
+from posturewatch.core.reminding.cycle import ASKING, WAITING, close_cycle, note_response, withdraw
 from posturewatch.core.reminding.machine import decide
 from posturewatch.core.reminding.settable import set_value
 from posturewatch.core.reminding.showing import count_snoozes
@@ -79,7 +79,7 @@ def _acknowledge(turn: Turn, command: Command) -> Value:  # noqa: ARG001  all ve
     if state.stage not in ASKING:
         raise CommandError("no reminder is open that could be acknowledged")
     withdraw(turn, "acknowledged")
-    state.ignored = 0
+    note_response(turn)
     if state.last_call:
         close_cycle(turn, "acknowledged")
         return None
@@ -103,7 +103,7 @@ def _snooze(turn: Turn, command: Command) -> Value:
     withdraw(turn, "snoozed")
     state.snoozes += 1
     state.snoozes_today += 1
-    state.ignored = 0
+    note_response(turn)
     state.stage = ReminderPhase.SNOOZED
     state.timer_ns = turn.now_ns + to_ns(60.0 * minutes)
     turn.events.append(Happened(turn.now_ns, "snoozed", state.cycle, {"minutes": float(minutes)}))
@@ -120,7 +120,7 @@ def _skip(turn: Turn, command: Command) -> Value:  # noqa: ARG001
         raise CommandError("a break is going on: there is nothing to skip")
     skips_break = state.level is Level.BREAK if state.cycle is not None else is_break
     turn.events.append(Happened(turn.now_ns, "skipped", state.cycle))
-    state.ignored = 0
+    note_response(turn)
     for load in list(turn.loads):
         if skips_break or load.rule.level is Level.SHIFT:
             give_credit(turn, load.rule, 1.0)

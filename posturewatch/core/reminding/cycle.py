@@ -24,7 +24,7 @@ def open_cycle(turn: Turn, rule: Rule) -> None:
     state.cycle = turn.fired.get(rule.name) or next_id(state, turn.settings.wearer, rule.name, rule.since_ns(turn.body))
     state.rule, state.level = rule.name, rule.level
     state.prompts = state.escalations = state.snoozes = 0
-    state.last_call = False
+    state.last_call = state.responded = False
     state.rung_drop = int(state.ignored >= turn.settings.reminding.back_off_after)
     note_asked(turn, rule)
     send_prompt(turn, rule, state.cycle)
@@ -45,6 +45,7 @@ def send_prompt(turn: Turn, rule: Rule, reminder_id: str | None = None) -> None:
     state.timer_ns = now_ns + to_ns(manners.escalate_s)
     state.expires_ns = now_ns + to_ns(manners.prompt_expires_s)
     state.showing, state.owes_prompt = True, False
+    state.rung = rung_of(turn, rule, state.escalations)
     turn.events.append(
         Prompt(
             now_ns,
@@ -53,7 +54,7 @@ def send_prompt(turn: Turn, rule: Rule, reminder_id: str | None = None) -> None:
             state.cycle,
             rule.name,
             rule.level,
-            rung_of(turn, rule, state.escalations),
+            state.rung,
             reason,
             state.expires_ns,
             repeat=state.prompts,
@@ -85,6 +86,15 @@ def close_cycle(turn: Turn, why: str, ask_again: bool = False) -> None:
         state.stage = ReminderPhase.OK
 
 
+def note_response(turn: Turn) -> None:
+    """The wearer answered, or moved: whoever does that is not ignoring anybody, and the open reminder worked."""
+    state = turn.state
+    state.ignored = 0
+    if state.cycle is not None and not state.responded:
+        state.responded = True
+        state.answered[state.rung] += 1
+
+
 def miss(turn: Turn) -> None:
     """Nobody answered: say so, leave the wearer alone for a while, and be quieter if it happens again and again."""
     state, now_ns, manners = turn.state, turn.now_ns, turn.settings.reminding
@@ -94,6 +104,8 @@ def miss(turn: Turn) -> None:
     if not manners.as_due:
         turn.events.append(Happened(now_ns, "missed", state.cycle))
         state.ignored += 1
+        if not state.responded:
+            state.missed[state.rung] += 1
         pause_ns = now_ns + to_ns(manners.missed_pause_s)
         state.pause_shift_until_ns = pause_ns
         if state.level is Level.BREAK:

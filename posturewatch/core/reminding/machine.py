@@ -23,7 +23,7 @@ from posturewatch.core.reminding.turn import (
     report_dues,
     to_ns,
 )
-from posturewatch.types import BoutPhase, BreakKind, Happened, Level, Link, Motion, Posture, ReminderPhase, Wear
+from posturewatch.types import BoutPhase, Happened, Level, Link, Motion, Posture, ReminderPhase, Wear
 
 if TYPE_CHECKING:
     from posturewatch.core.body import Body
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from posturewatch.core.reminding.state import ReminderState
     from posturewatch.core.settings import Settings
     from posturewatch.rules import Rule
-    from posturewatch.types import Event
+    from posturewatch.types import Event, Surroundings
 
 LONGEST_SLEEP_S = 60.0
 KEPT_WITHOUT_DATA_S = 600.0  # an open cycle outlives missing data this long
@@ -84,12 +84,23 @@ def step(state: ReminderState, body: Body, settings: Settings, events: list[Even
         )
     ):
         state.load_frac = min(top_frac, state.load_cap_frac)
+        if state.stage is ReminderPhase.ON_BREAK and body.break_progress_frac > state.break_progress_frac:
+            state.break_progress_frac = min(body.break_progress_frac, 1.0)
         return
     state.marks = marks
     state.seen_rest, state.seen_wear, state.seen_posture = at_rest, body.wear, body.posture
     state.seen_link, state.seen_break = body.link, body.break_kind
     loads = measure_loads(state, body, settings, limits)
     decide(Turn(state, body, settings, limits, events, now_ns, loads, {}))
+
+
+def surround(state: ReminderState, told: Surroundings, now_ns: int, events: list[Event]) -> None:
+    """What other devices say about the wearer, from now on."""
+    began = told.why is not None and told.why != state.surroundings
+    state.surroundings, state.surroundings_until_ns = told.why, told.until_ns
+    state.wake_ns = 0
+    if began and told.why is not None:
+        events.append(Happened(now_ns, "held", state.cycle, {"why": told.why, "by": "topic"}))
 
 
 def decide(turn: Turn, is_new_second: bool = True) -> None:
@@ -140,6 +151,8 @@ def change_period(turn: Turn) -> int:
         state.load_cap_frac = turn.settings.reminding.held_load_cap_frac if kind else HIGHEST_FRAC
     if state.wearer_hold is not None and state.wearer_hold_until_ns <= now_ns:
         state.wearer_hold, state.wearer_hold_until_ns = None, 0
+    if state.surroundings is not None and state.surroundings_until_ns <= now_ns:
+        state.surroundings, state.surroundings_until_ns = None, 0
     return until_ns
 
 
@@ -252,14 +265,15 @@ def _outranks(turn: Turn, rule: Rule) -> bool:
 def find_wake(turn: Turn, period_until_ns: int) -> int:
     """The next moment at which something can change by itself; 0: every second counts."""
     state, now_ns = turn.state, turn.now_ns
-    is_earned = turn.body.break_kind is BreakKind.REAL and state.break_counted and state.break_progress_frac >= 1.0
-    moves = turn.body.break_kind is not None and turn.body.wear is Wear.WORN
-    if (state.stage is ReminderPhase.ON_BREAK or moves) and not is_earned:
+    if state.stage is ReminderPhase.ON_BREAK:
+        if turn.body.break_kind is None:  # declared by the wearer, or about to end
+            return 0
+    elif turn.body.break_kind is not None and turn.body.wear is Wear.WORN:
         return 0
     if state.cycle is not None and turn.body.bout is BoutPhase.EXCURSION:
         return 0
     moments = [now_ns + to_ns(LONGEST_SLEEP_S), state.day_check_ns, period_until_ns, state.free_ns]
-    moments += [state.wearer_hold_until_ns, find_quiet(state, turn.settings, now_ns)[1]]
+    moments += [state.declared_until_ns, state.wearer_hold_until_ns, find_quiet(state, turn.settings, now_ns)[1]]
     if state.cycle is not None:
         moments += [state.timer_ns, state.expires_ns]
         moments.append(state.timer_ns + to_ns(turn.settings.reminding.prompt_expires_s))

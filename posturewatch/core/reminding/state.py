@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from posturewatch.core.settings import Limits, Settings
 
 
+RUNGS = 4  # dashboard, silent push, push, speaker
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """How a request was answered, so that the same request again changes nothing."""
@@ -65,6 +68,8 @@ class ReminderState:
     owes_prompt: bool = False  # a snooze or an acknowledgement just ended
     snoozes: int = 0  # in this cycle
     rung_drop: int = 0  # after being ignored the next prompts are lower
+    rung: int = 0  # of the last prompt
+    responded: bool = False  # the wearer answered, or moved
 
     # the break that is going on
     break_progress_frac: float = 0.0
@@ -78,6 +83,8 @@ class ReminderState:
     break_prompts_ns: list[int] = field(default_factory=list)
     breaks_asked_today: int = 0
     snoozes_today: int = 0
+    answered: list[int] = field(default_factory=lambda: [0] * RUNGS)  # reminders of today by the rung of their prompt
+    missed: list[int] = field(default_factory=lambda: [0] * RUNGS)
     last_shift_ns: int | None = None
     last_break_ns: int | None = None
     pause_shift_until_ns: int = 0  # after a missed reminder
@@ -89,6 +96,8 @@ class ReminderState:
     # times of silence: off, paused, hold, quiet
     wearer_hold: str | None = None
     wearer_hold_until_ns: int = 0
+    surroundings: str | None = None  # what other devices say, such as a camera in use
+    surroundings_until_ns: int = 0
     paused_until_ns: int = 0
     period: str = ""  # which of them is in force
     period_why: str = ""
@@ -182,6 +191,7 @@ _TIMES = (
     "back_off_until_ns",
     "grace_until_ns",
     "wearer_hold_until_ns",
+    "surroundings_until_ns",
     "paused_until_ns",
     "period_since_ns",
     "after_until_ns",
