@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from posturewatch.drivers.units import NO_SAMPLES
-from posturewatch.errors import DecodeError
+from posturewatch.errors import DecodeError, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -243,6 +243,19 @@ def decode_battery(value: bytes) -> int:
     if not value or value[0] > 100:  # noqa: PLR2004  percent
         raise DecodeError(f"battery level {value[:4].hex() or 'of no bytes'}: one byte from 0 to 100 is allowed")
     return value[0]
+
+
+def read_battery(offered: Offered) -> Generator[Request, bytes, int | None]:
+    """Steps that give the percent, or None: a sensor without it, or that keeps it to itself, is as good as any."""
+    if not offered.has(BATTERY):
+        return None
+    try:
+        return decode_battery((yield Read(BATTERY)))
+    except (
+        SourceError,
+        DecodeError,
+    ):  # thrown in; if the connection is lost, the next step meets it
+        return None
 
 
 def discover() -> dict[str, Family]:

@@ -5,7 +5,8 @@ The tables are read in `preset_files.py`; here is what they mean.  Everything is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,12 +26,13 @@ from posturewatch.drivers import (
     Unsubscribe,
     Write,
     decode_battery,
+    read_battery,
 )
 from posturewatch.drivers.clocks import WrappingClock
 from posturewatch.drivers.described_layout import Layout, Number, Scale, decode_first
 from posturewatch.drivers.described_text import LineReader, TextLayout, decode_text
 from posturewatch.drivers.units import convert
-from posturewatch.errors import DecodeError, SensorRefused
+from posturewatch.errors import DecodeError, SensorRefused, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -154,7 +156,7 @@ class DescribedGattDriver:
         self._stop = [(self._find(offered, step.service, step.char), step) for step in preset.on_stop]
         self._has_battery = preset.has_battery and offered.has(BATTERY)
         if self._has_battery:
-            self._battery_pct = decode_battery((yield Read(BATTERY)))
+            self._battery_pct = yield from read_battery(offered)
         for char, step in set_ups:
             yield from self._set_up(char, step)
         self._is_listening = preset.kind != "read"
@@ -190,16 +192,18 @@ class DescribedGattDriver:
         for char in self._chars if self._is_listening else ():
             yield Unsubscribe(char)
         for char, step in self._stop:
-            yield from _write(char, step)
+            with suppress(SourceError):  # one that fails must not keep the others from being tried
+                yield from _write(char, step)
         for char, data, response in reversed(self._restore):
-            yield Write(char, data, response)
+            with suppress(SourceError):
+                yield Write(char, data, response)
 
     def keep_alive(self) -> Steps:
         """Ask for the value, where nothing is sent without change, and for the battery."""
-        is_asked = self._preset.kind == "read" or self._preset.capabilities.silence is Silence.HOLD
+        is_asked = self._preset.capabilities.silence is Silence.HOLD
         for char in self._chars if is_asked else ():
             yield Read(char)
-        if self._has_battery and self._preset.kind != "read":
+        if self._has_battery:
             yield Read(BATTERY)
 
     def decode(self, char: Characteristic, payload: bytes) -> Packet | None:
@@ -209,13 +213,18 @@ class DescribedGattDriver:
         if char not in self._chars:
             return None
         self._preset.check_length(payload)
+        packet = self._decode_samples(char, payload)
+        if packet is None or self._battery_pct is None or packet.battery_pct is not None:
+            return packet
+        battery_pct, self._battery_pct = self._battery_pct, None
+        return replace(packet, battery_pct=battery_pct)
+
+    def _decode_samples(self, char: Characteristic, payload: bytes) -> Packet | None:
         if self._lines is not None:
-            packet = self._lines.feed(payload, self._rate_hz)
-        elif self._preset.split:
-            packet = self._decode_axis(self._chars.index(char), payload)
-        else:
-            packet = self._clock.correct(decode_first(self._preset.layouts, payload, self._rate_hz))
-        return packet
+            return self._lines.feed(payload, self._rate_hz)
+        if self._preset.split:
+            return self._decode_axis(self._chars.index(char), payload)
+        return self._clock.correct(decode_first(self._preset.layouts, payload, self._rate_hz))
 
     def _decode_axis(self, axis: int, payload: bytes) -> Packet | None:
         """One axis; a sample when all three were heard since the last one."""

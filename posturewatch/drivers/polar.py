@@ -7,6 +7,7 @@ lost client, so a stream is always stopped, and one that is found running is sto
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from posturewatch.drivers import (
@@ -22,6 +23,7 @@ from posturewatch.drivers import (
     Subscribe,
     Unsubscribe,
     decode_battery,
+    read_battery,
 )
 from posturewatch.drivers.polar_control import (
     ALREADY,
@@ -43,7 +45,7 @@ from posturewatch.drivers.polar_control import (
     start_command,
 )
 from posturewatch.drivers.polar_frames import ACC, decode_frame, measurement_of
-from posturewatch.errors import SensorRefused, StreamEnded
+from posturewatch.errors import SensorRefused, SourceError, StreamEnded
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -58,7 +60,7 @@ _HEART_RATE = "0000180d-0000-1000-8000-00805f9b34fb"
 _NAME = re.compile(r"Polar (?:H10|OH1|Sense|Verity Sense)\b")
 _SERIAL = re.compile(r"Polar .*\b([0-9A-F]{8})")
 _DEFAULT_RATE_HZ, _DEFAULT_RANGE_G = 25.0, 2.0
-_STOP_TIMEOUT_S = 2.0
+_STOP_TIMEOUT_S = 1.5
 
 
 class PolarDriver:
@@ -76,8 +78,7 @@ class PolarDriver:
         if not (offered.has(CONTROL) and offered.has(DATA)):
             raise SensorRefused("this Polar sensor has no measurement service (PMD): only H10, OH1 and Verity Sense do")
         self._has_battery = offered.has(BATTERY)
-        if self._has_battery:
-            self._battery_pct = decode_battery((yield Read(BATTERY)))
+        self._battery_pct = yield from read_battery(offered)
         self._is_listening = True
         yield Subscribe(CONTROL)
         yield Subscribe(DATA)
@@ -121,9 +122,11 @@ class PolarDriver:
         """End the stream, which else goes on until the battery is empty, and the SDK mode."""
         if not self._is_listening:
             return
-        yield from _ask(STOP, ACC, timeout_s=_STOP_TIMEOUT_S)
+        with suppress(SourceError):  # an answer that never comes must not keep the rest from being said
+            yield from _ask(STOP, ACC, timeout_s=_STOP_TIMEOUT_S)
         if self._options.is_clipped:
-            yield from _ask(STOP, SDK_MODE, timeout_s=_STOP_TIMEOUT_S)
+            with suppress(SourceError):
+                yield from _ask(STOP, SDK_MODE, timeout_s=_STOP_TIMEOUT_S)
         yield Unsubscribe(DATA)
         yield Unsubscribe(CONTROL)
 

@@ -59,8 +59,8 @@ def find_problems(keys: PresetKeys) -> Iterator[Problem]:
             yield ("char",), "exactly one of `char` and `split` is needed"
         if keys.silence == "sparse":
             yield ("silence",), "only advertisements are 'sparse'; allowed are 'fault' and 'hold'"
-        if keys.kind == "read" and keys.poll_s is None:
-            yield ("poll_s",), "kind 'read' needs it: the seconds between two reads"
+        if keys.kind == "read":
+            yield from _find_read_problems(keys)
     if keys.kind == "text":
         yield from (
             ((name,), "not for kind 'text': a line has no bytes to count") for name in _PACKET_ONLY if name in given
@@ -69,6 +69,13 @@ def find_problems(keys: PresetKeys) -> Iterator[Problem]:
         yield from (((name,), "only for kind 'text'") for name in _TEXT_ONLY if name in given)
     for path, layout in merge_layouts(keys):
         yield from ((_nearest(path, keys, key), why) for key, why in _find_layout_problems(keys, layout))
+
+
+def _find_read_problems(keys: PresetKeys) -> Iterator[Problem]:
+    if keys.poll_s is None:
+        yield ("poll_s",), "kind 'read' needs it: the seconds between two reads"
+    if keys.silence == "fault":
+        yield ("silence",), "a sensor that is read is never silent: leave it out"
 
 
 def _nearest(path: tuple[str | int, ...], keys: PresetKeys, key: str) -> tuple[str | int, ...]:
@@ -189,7 +196,8 @@ def to_preset(name: str, keys: PresetKeys) -> Preset:
 def _to_capabilities(keys: PresetKeys) -> Capabilities:
     is_advertised = keys.kind in ADVERTISED
     rate_hz = keys.rate_hz or (1.0 / keys.poll_s if keys.kind == "read" and keys.poll_s else _USUAL_RATE_HZ[keys.kind])
-    silence = Silence.SPARSE if is_advertised else Silence(keys.silence or "fault")
+    usual = Silence.SPARSE if is_advertised else Silence.HOLD if keys.kind == "read" else Silence.FAULT
+    silence = usual if keys.silence is None else Silence(keys.silence)
     is_battery_read = keys.battery is not None and keys.battery.source is not None
     read_every_s = keys.poll_s
     if read_every_s is None and silence is Silence.HOLD:
