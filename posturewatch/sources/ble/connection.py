@@ -90,22 +90,17 @@ class Connection:
     async def carry_out(self, steps: Steps, *, unless_lost: bool = False) -> list[Notified]:
         """Do what a driver asks for, one step after the other; gives what its reads were answered."""
         read: list[Notified] = []
-        answer: bytes | None = None
-        failure: SourceError | None = None
-        while not (unless_lost and self.is_lost):
-            try:
-                # a generator begins with None; a driver may live with a step that failed
-                request = steps.throw(failure) if failure is not None else steps.send(answer)  # type: ignore[arg-type]
-            except StopIteration:
-                break
-            failure = None
+        request = next(steps, None)
+        while request is not None and not (unless_lost and self.is_lost):
             try:
                 answer = await self._perform(request)
-            except SourceError as error:
-                failure = error
-            else:
                 if isinstance(request, Read):
                     read.append(Notified(request.char, answer, self._now_ns()))
+                request = steps.send(answer)
+            except StopIteration:
+                break
+            except SourceError as error:
+                request = _fail(steps, error)
         steps.close()
         return read
 
@@ -196,3 +191,11 @@ class Connection:
         """Wake who waits now and then: cheaper than a time limit on each waiting."""
         self._woken.set()
         self._beat = asyncio.get_running_loop().call_later(BEAT_S, self._pulse)
+
+
+def _fail(steps: Steps, error: SourceError) -> Request | None:
+    """Tell the driver; it may live with a step that failed, else the error goes on to who asked for the steps."""
+    try:
+        return steps.throw(error)
+    except StopIteration:
+        return None
