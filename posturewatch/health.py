@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from posturewatch.types import NS_PER_S
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 RATE_WINDOW_NS = 10 * NS_PER_S
 
@@ -32,6 +36,25 @@ class SensorHealth:
     _counted: int = field(default=0, repr=False)
     _since_ns: int = field(default=0, repr=False)
 
+    def figures(self) -> dict[str, object]:
+        """What may be told of it: numbers and words, no address."""
+        return {
+            "connected": self.is_connected,
+            "battery_pct": self.battery_pct,
+            "battery_mv": self.battery_mv,
+            "rssi_dbm": self.rssi_dbm,
+            "rate_hz": self.rate_hz,
+            "packets": self.packets,
+            "samples": self.samples,
+            "lost": self.lost,
+            "repeated": self.repeated,
+            "undecodable": self.undecodable,
+            "invalid": self.invalid,
+            "gaps": self.gaps,
+            "reconnects": self.reconnects,
+            "fault": self.fault,
+        }
+
     def count(self, samples: int, at_ns: int) -> None:
         """So many samples came."""
         self.samples += samples
@@ -43,3 +66,9 @@ class SensorHealth:
         if age_ns >= RATE_WINDOW_NS:
             self.rate_hz = round(self._counted * NS_PER_S / age_ns, 2)
             self._since_ns, self._counted = at_ns, 0
+
+
+def lowest_battery_pct(health: Mapping[str, SensorHealth], sensors: Iterable[str]) -> int | None:
+    """The battery that will be empty first; None where no sensor tells."""
+    told = (health[name].battery_pct for name in sensors if name in health)
+    return min((pct for pct in told if pct is not None), default=None)
