@@ -105,6 +105,7 @@ class WitmotionDriver:
         self._found_code: int | None = None  # of the rate, as the device had it
         self._is_changed = False
         self._reader = PacketReader()
+        self._in_vain = 0  # bytes since the last packet
         self._notify: Characteristic | None = None
         self._write: Characteristic | None = None
 
@@ -151,9 +152,10 @@ class WitmotionDriver:
             return None
         _check_length(payload)
         packets = self._reader.feed(payload)
+        self._in_vain = 0 if packets else self._in_vain + len(payload)
+        if self._in_vain >= 2 * _PACKET_BYTES:  # however the stream is cut, one packet would have been whole
+            raise DecodeError(f"{self._in_vain} bytes without a packet of WitMotion (55 61, 20 bytes)")
         if not packets:
-            if len(payload) > _PACKET_BYTES:
-                raise DecodeError(f"{len(payload)} bytes without a packet of WitMotion (55 61, 20 bytes)")
             return None
         registers = _read_registers(packets)
         if not self._is_changed and registers.get(_RATE_REGISTER) in _RATES_HZ:
