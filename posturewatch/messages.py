@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from posturewatch.core.body import Body
+    from posturewatch.health import SensorHealth
     from posturewatch.types import Event, Level, ReminderPhase
 
 __all__ = ["ReminderView", "Topics", "asyncapi", "for_event", "json_schemas", "wearer_state"]
@@ -131,6 +132,10 @@ class Topics:
         """Where a gateway publishes the samples of `sensor`; `+` for every sensor."""
         return f"{self.base}/sensor/{sensor if sensor == '+' else checked_id(sensor)}/samples"
 
+    def health(self, sensor: str) -> str:
+        """Where we say how `sensor` does."""
+        return f"{self.base}/sensor/{checked_id(sensor)}/health"
+
     def sensor_of(self, topic: str) -> str | None:
         """Which sensor a topic of samples speaks of."""
         prefix, suffix = f"{self.base}/sensor/", "/samples"
@@ -211,6 +216,17 @@ def bridge_health(topics: Topics, figures: Mapping[str, int], now_ns: int) -> Me
     """How the daemon does; retained for an hour."""
     payload = payloads.BridgeHealth.model_validate({**figures, "time": iso(now_ns)})
     return _retained(topics.bridge("health"), payload, "bridge-health", STATE_EXPIRY_S)
+
+
+def sensor_health(topics: Topics, health: SensorHealth, now_ns: int) -> Message:
+    """How a sensor does; retained for an hour."""
+    payload = payloads.SensorHealth.model_validate({**sensor_status(health), "time": iso(now_ns)})
+    return _retained(topics.health(health.sensor), payload, "sensor-health", STATE_EXPIRY_S)
+
+
+def sensor_status(health: SensorHealth) -> dict[str, object]:
+    """The same as plain values, without the moment."""
+    return {**health.figures(), "heard": iso_or_none(health.heard_ns)}
 
 
 def bridge_event(topics: Topics, kind: str, t_ns: int, detail: Mapping[str, float | str | bool]) -> Message:

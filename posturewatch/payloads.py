@@ -90,6 +90,27 @@ class BridgeHealth(Payload):
     time: Time
 
 
+class SensorHealth(Payload):
+    """How a Bluetooth sensor does; counts are since the start of the daemon."""
+
+    connected: bool = Field(description="Or, of a sensor that only advertises: heard lately.")
+    battery_pct: Percent | None = Field(le=100)
+    battery_mv: Count | None
+    rssi_dbm: int | None
+    rate_hz: float | None = Field(description="Samples a second, as measured.")
+    packets: Count
+    samples: Count
+    lost: Count = Field(description="Packets that the sensor's own counter says are missing.")
+    repeated: Count = Field(description="Packets that came twice or too late.")
+    undecodable: Count
+    invalid: Count = Field(description="Samples that the sensor itself called invalid.")
+    gaps: Count = Field(description="How often it was lost.")
+    reconnects: Count
+    fault: str | None = Field(description="Why its samples are not used.")
+    heard: Time | None
+    time: Time
+
+
 class WearerState(Payload):
     """How it stands with one wearer, now."""
 
@@ -214,6 +235,7 @@ MESSAGES: tuple[tuple[str, type[Payload], str, bool, bool], ...] = (
     ("settings", WearerSettings, "wearer/{wearer}/settings", True, True),
     ("result", Result, "wearer/{wearer}/result", False, True),
     ("bridge-result", Result, "bridge/result", False, True),
+    ("sensor-health", SensorHealth, "sensor/{sensor}/health", True, True),
     ("samples", Samples, "sensor/{sensor}/samples", False, False),
 )
 PLAIN_WORDS = (("bridge-state", "bridge/state"), ("availability", "wearer/{wearer}/availability"))

@@ -52,6 +52,7 @@ class Watch:
         self._waiting: list[Incoming] = []
         self._expected_ns: dict[str, int] = {}  # of the last sample that waits, by sensor
         self._online: bool | None = None
+        self.battery_pct: int | None = None  # the emptiest of the sensors, where they tell
 
     @property
     def wearer(self) -> str:
@@ -182,6 +183,7 @@ class Watch:
             self.state.reminding,
             simulated=self.simulated,
             now_ns=now_ns,
+            battery_pct=self.battery_pct,
             shifts_per_h=self._shifts_per_h,
         )
 

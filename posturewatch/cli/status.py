@@ -60,6 +60,8 @@ def _tables(found: dict[str, Any]) -> Iterator[tuple[str, list[tuple[str, str]]]
             f"daemon {found['version']}, process {found['process']}",
             [("since", found["started"]), ("broker", f"{link['address']}, {state}")],
         )
+    for sensor in found.get("sensors", ()):
+        yield f"sensor {sensor['sensor']}", list(_sensor_rows(sensor))
     for wearer in found["wearers"]:
         rows = list(_rows(wearer))
         if found["from"] == "snapshot":
@@ -79,6 +81,24 @@ def _rows(state: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield key.replace("_", " "), str(state[key])
     yield "today", f"{state['breaks_today']} breaks, {state['prompts_left_today']} prompts left"
     yield "as of", state["time"]
+
+
+def _sensor_rows(health: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "link", health["fault"] or ("connected" if health["connected"] else "not heard")
+    told = {
+        "battery": (health["battery_pct"], "%"),
+        "voltage": (health["battery_mv"], "mV"),
+        "signal": (health["rssi_dbm"], "dBm"),
+        "rate": (health["rate_hz"], "Hz"),
+    }
+    for name, (value, unit) in told.items():
+        if value is not None:
+            yield name, f"{value} {unit}"
+    yield "packets", f"{health['packets']}, {health['lost']} lost, {health['repeated']} repeated"
+    if health["undecodable"] or health["invalid"]:
+        yield "not understood", f"{health['undecodable']} packets, {health['invalid']} samples"
+    yield "losses", f"{health['gaps']}, reconnected {health['reconnects']} times"
+    yield "heard", str(health["heard"] or "never")
 
 
 def _print(title: str, rows: list[tuple[str, str]]) -> None:
