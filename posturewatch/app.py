@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 from posturewatch import __version__, messages
 from posturewatch.announcing import Announcer
 from posturewatch.broker import DEFAULT_PORT, BrokerDied, embedded_broker
-from posturewatch.config import load
+from posturewatch.config import load, to_mapped_topics
 from posturewatch.control import listening, socket_path
 from posturewatch.desk import Desk
 from posturewatch.discovery import subject_of
 from posturewatch.errors import ConfigError, SnapshotError
+from posturewatch.health import lowest_battery_pct
 from posturewatch.messages import Topics
 from posturewatch.mqtt_settings import MQTT_311
 from posturewatch.sinks import SinkContext, discover
@@ -32,6 +33,7 @@ from posturewatch.sinks.outbox import Outbox
 from posturewatch.sources.assembly import Surroundings, build_sources
 from posturewatch.sources.packet_queue import PacketQueue
 from posturewatch.store import SnapshotStore, lock_folder
+from posturewatch.surroundings import Neighbourhood
 from posturewatch.systemd import ServiceNotice
 from posturewatch.types import NS_PER_S
 from posturewatch.watch import Watch
@@ -154,13 +156,19 @@ class App:
         self._sources = self._build_sources()
         self._save_soon = asyncio.Event()
         self._desk = Desk(self._topics, self.watches, self._outbox, self._clock.now_ns, self._save_soon.set)
+        mapped = zip(self.watches, map(to_mapped_topics, self._loaded.config.wearer), strict=True)
+        self._neighbourhood = Neighbourhood(mapped, self._clock.now_ns, mqtt.base_topic)
         told = given.loaded.config.home_assistant
         self._announcer = Announcer(self._store.folder, self._topics, told)
         context = SinkContext(
             self._outbox,
             self._clock.now_ns,
             mqtt=mqtt,
-            subscriptions=(*self._desk.subscriptions, *self._announcer.subscriptions),
+            subscriptions=(
+                *self._desk.subscriptions,
+                *self._announcer.subscriptions,
+                *self._neighbourhood.subscriptions,
+            ),
             on_message=self._hear,
             announce=self._announce,
             on_published=self._published,
@@ -232,6 +240,7 @@ class App:
         group.create_task(self._save_now_and_then(), name="saver")
         group.create_task(self._tell_service(), name="service notice")
         group.create_task(self._tell_health(), name="health")
+        group.create_task(self._follow_sensors(), name="sensors")
         if self._access.embedded is not None:
             group.create_task(self._until_broker_dies(self._access.embedded.pid), name="broker")
 
@@ -274,6 +283,7 @@ class App:
             now_ns = self._clock.now_ns()
             if step is not None or now_ns - self._tables_ns > TABLES_NS:
                 self._renew_settings(self._loaded)
+            self._neighbourhood.tick(now_ns)
             for at, watch in enumerate(self.watches, 1):
                 watch.tick(now_ns)
                 if not at % BREATH:
@@ -330,7 +340,7 @@ class App:
         )
         states = [message for watch in self.watches for message in watch.announce(now_ns)]
         subjects = [subject_of(watch.settings, watch.simulated) for watch in self.watches]
-        return self._announcer.announce(subjects, [info, self._health(), *states])
+        return self._announcer.announce(subjects, [info, self._health(), *self._sensor_healths(), *states])
 
     def _hear(self, received: Received) -> None:
         """A request, or Home Assistant come back: it is told everything again, but not by all daemons at once."""
@@ -338,6 +348,7 @@ class App:
             delay_s = random.uniform(*BIRTH_DELAY_S)
             asyncio.get_running_loop().call_later(delay_s, lambda: self._outbox.put_all(self._announce()))
         else:
+            self._neighbourhood.hear(received)
             self._desk.hear(received)
 
     def _health(self) -> Message:
@@ -358,7 +369,24 @@ class App:
     async def _tell_health(self) -> None:
         while True:
             await self._clock.sleep(HEALTH_S)
-            self._outbox.put(self._health())
+            self._outbox.put_all([self._health(), *self._sensor_healths()])
+
+    def _sensor_healths(self) -> list[Message]:
+        now_ns = self._clock.now_ns()
+        return [messages.sensor_health(self._topics, health, now_ns) for health in self._sources.health.values()]
+
+    async def _follow_sensors(self) -> None:
+        """Say at once when a sensor is lost, is back or at fault; its battery goes into its wearer's state."""
+        said: dict[str, tuple[bool, str | None]] = {}
+        while self._sources.health:
+            for name, health in self._sources.health.items():
+                stands = (health.is_connected, health.fault)
+                if said.get(name, (False, None)) != stands:
+                    said[name] = stands
+                    self._outbox.put(messages.sensor_health(self._topics, health, self._clock.now_ns()))
+            for wearer, watch in zip(self._loaded.config.wearer, self.watches, strict=True):
+                watch.battery_pct = lowest_battery_pct(self._sources.health, [sensor.id for sensor in wearer.sensor])
+            await asyncio.sleep(1.0)
 
     def _published(self, message: Message) -> None:
         self._ready.set()
@@ -408,6 +436,7 @@ class App:
             "commands": asdict(self._desk.counts),
             "samples_dropped": sum(queue.dropped for queue in self._queues),
             "wearers": [watch.status(now_ns) for watch in self.watches],
+            "sensors": [{"sensor": name, **messages.sensor_status(h)} for name, h in self._sources.health.items()],
         }
 
     async def _why(self, _: Mapping[str, Any]) -> dict[str, Any]:
@@ -423,5 +452,5 @@ async def _follow(watch: Watch, queue: PacketQueue) -> None:
 def _parts(loaded: LoadedConfig) -> tuple[object, ...]:
     """What cannot change while the parts run."""
     config = loaded.config
-    sensors = [(wearer.id, wearer.sensor) for wearer in config.wearer]
+    sensors = [(wearer.id, wearer.sensor, wearer.condition) for wearer in config.wearer]
     return config.broker, config.bluetooth, config.home_assistant, config.storage, sensors

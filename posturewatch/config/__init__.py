@@ -4,6 +4,7 @@
 """
 
 from posturewatch.config.calibration import read_calibration, write_calibration
+from posturewatch.config.core_settings import to_mapped_topics
 from posturewatch.config.loading import LoadedConfig, find_file, find_folder, load
 from posturewatch.config.model import Bluetooth, Broker, Config, HomeAssistant, Log, Sensor, Storage, Wearer
 
@@ -21,5 +22,6 @@ __all__ = [
     "find_folder",
     "load",
     "read_calibration",
+    "to_mapped_topics",
     "write_calibration",
 ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from posturewatch import rules
+from posturewatch.conditions import MappedTopic
 from posturewatch.config.calibration import read_calibration
 from posturewatch.config.quiet import AHEAD_DAYS, find_quiet_periods
 from posturewatch.core.settings import Detection, Limits, Reminding, SensorSettings, SensorTraits, Settings
@@ -97,6 +98,23 @@ def _to_reminding(wearer: Wearer, now_ns: int) -> Reminding:
         quiet=find_quiet_periods(own.quiet_hours, wearer.time_zone, now_ns, own.holidays),
         utc_offsets=tabulate_utc_offsets(wearer.time_zone, now_ns),
     )
+
+
+def to_mapped_topics(wearer: Wearer) -> list[MappedTopic]:
+    """What other devices say about a wearer, as `conditions.py` takes it."""
+    return [
+        MappedTopic(
+            topic=own.topic,
+            why=own.reason or ("busy" if own.effect == "hold" else "not there"),
+            is_hold=own.effect == "hold",
+            pointer=own.pointer,
+            on=own.on,
+            settle_ns=round(own.settle_s * NS_PER_S),
+            silent_after_ns=round(own.silent_after_min * 60 * NS_PER_S),
+            longest_ns=round(wearer.reminding.max_hold_min * 60 * NS_PER_S),
+        )
+        for own in wearer.condition
+    ]
 
 
 def tabulate_utc_offsets(time_zone: str | None, now_ns: int) -> tuple[tuple[int, int], ...]:

@@ -48,10 +48,11 @@ def _read_days(days: str | None, text: str) -> Iterator[int]:
         yield from range(7)
         return
     for part in days.split(","):
-        first, _, last = part.partition("-")
-        if first not in DAYS or (last or first) not in DAYS:
+        first, dash, last = part.partition("-")
+        last = last if dash else first
+        if first not in DAYS or last not in DAYS:
             raise ValueError(f"no such days: {part!r} in {text!r}; {_HINT}")
-        at, end = DAYS.index(first), DAYS.index(last or first)
+        at, end = DAYS.index(first), DAYS.index(last)
         yield from (day % 7 for day in range(at, end + 1 if end >= at else end + 8))
 
 
