@@ -21,6 +21,8 @@ from posturewatch.core.wear import WearState
 from posturewatch.types import NS_PER_S, Motion
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from posturewatch.core.bouts import Direction
     from posturewatch.core.reminding import ReminderState
     from posturewatch.core.settings import Settings
@@ -70,39 +72,46 @@ def initial(settings: Settings) -> State:
 
 
 T = TypeVar("T")
-_COPIERS: dict[type, Any] = {}
 
 
 def copied(value: T) -> T:
     """A copy that shares nothing that `advance` changes: nested states and lists; arrays are never changed in place."""
-    copier = _COPIERS.get(type(value))
-    if copier is None:
-        copier = _COPIERS[type(value)] = _make_copier(type(value))
-    result: T = copier(value)
+    copier = _COPIERS[type(value)]
+    result: T = value if copier is None else copier(value)
     return result
 
 
-def _make_copier(kind: Any) -> Any:
-    names = [f.name for f in fields(kind)]
-    get = attrgetter(*names)
+class _Copiers(dict[type, "Callable[[Any], Any] | None"]):
+    """How a value of each type is copied; None: it never changes, so it is shared.  Found once for each type."""
+
+    def __missing__(self, kind: Any) -> Callable[[Any], Any] | None:
+        copier: Callable[[Any], Any] | None = None
+        if kind is list:
+            copier = _copied_list
+        elif kind is dict:
+            copier = dict.copy
+        elif is_dataclass(kind) and not _is_frozen(kind):
+            copier = _make_copier(kind)
+        self[kind] = copier
+        return copier
+
+
+_COPIERS = _Copiers()
+
+
+def _make_copier(kind: Any) -> Callable[[Any], Any]:
+    get = attrgetter(*(f.name for f in fields(kind)))
+    copiers = _COPIERS
 
     def copy(value: Any) -> Any:
-        return kind(*[_copied_field(v) for v in get(value)])
+        return kind(*[v if (copier := copiers[type(v)]) is None else copier(v) for v in get(value)])
 
     return copy
 
 
-def _copied_field(value: Any) -> Any:
-    kind = type(value)
-    if kind in _COPIERS:
-        return _COPIERS[kind](value)
-    if kind is list:
-        return [_copied_field(v) for v in value] if value and is_dataclass(value[0]) else value[:]
-    if kind is dict:
-        return dict(value)
-    if is_dataclass(value) and not _is_frozen(kind):
-        return copied(value)
-    return value
+def _copied_list(values: list[Any]) -> list[Any]:
+    copier = _COPIERS[type(values[0])] if values else None
+    return values[:] if copier is None else [copier(v) for v in values]
 
 
 def _is_frozen(kind: Any) -> bool:
