@@ -1,10 +1,11 @@
-"""1, 10, 100, 1,000 wearers in one daemon, fed over MQTT: CPU and delay as a curve.
+"""1 to 1,000 wearers in one daemon, fed over MQTT: CPU and delay as a curve, its knee, and where the time goes.
 
-python benchmarks/many_wearers.py [--seconds 20] [--wearers 1,10,100,1000]
+python benchmarks/many_wearers.py [--seconds 20] [--wearers 1,10,100,300,500,1000] [--profile 300]
 
 Needs mosquitto.  Each sensor sends 50 samples once a second and leans by 20 degrees every other four seconds: each
 change is a small movement and then stillness, and both are published.  The delay runs from the packet that closes a
-second to its state message at the broker.
+second to its state message at the broker.  The knee is the last number whose delay stays below 100 ms (p99).  The
+profile runs the daemon once more under cProfile, which slows Python down more than numpy: shares are a rough guide.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import argparse
 import asyncio
 import json
 import os
+import pstats
 import shutil
 import socket
 import subprocess
+import sys
 import sysconfig
 import tempfile
 import time
@@ -28,6 +31,30 @@ import numpy as np
 
 RATE_HZ = 50
 WARM_UP_S = 6.0
+LIMIT_MS = 100.0
+START = "start-up"  # not part of the shares
+ROOMS = {  # what the time is spent on, by a part of the path; the first that fits
+    "copies of the state": ("core/state",),
+    START: (
+        "importlib",
+        "posturewatch/config/",
+        "zoneinfo",
+        "re/",
+        "tomllib",
+        "dataclasses",
+        "inspect",
+        "typing",
+        "enum",
+    ),
+    "samples: MQTT client": ("paho/", "aiomqtt/", "posturewatch/link.py", "posturewatch/sources/mqtt.py"),
+    "samples: decoding": ("posturewatch/drivers/", "json/"),
+    "snapshots": ("posturewatch/store", "core/snapshot"),
+    "stage 1: frames, features": ("core/framing", "core/features", "core/timebase", "core/motion", "numpy/"),
+    "stage 2: states, reminders": ("posturewatch/core/", "posturewatch/rules/"),
+    "messages, outbox, sink": ("posturewatch/messages", "posturewatch/payloads", "posturewatch/sinks/", "pydantic"),
+    "watch, queue, pacing": ("posturewatch/",),
+    "event loop": ("asyncio/", "selectors"),
+}
 
 
 def free_port() -> int:
@@ -106,49 +133,89 @@ async def watch(wearers: int, seconds: float, port: int, pid: int) -> tuple[floa
     return cpu, delays_ms
 
 
-def measure(wearers: int, seconds: float, folder: Path) -> str:
-    """One row of the table."""
+def measure(wearers: int, seconds: float, folder: Path, profile: Path | None = None) -> tuple[str, float]:
+    """One row of the table, and the delay that 99 of 100 messages stay below, in ms."""
     port = free_port()
     (folder / "broker.conf").write_text(
         f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\npersistence false\n"
     )
-    blocks = [
-        f'[[wearer]]\nid = "w{i}"\n[[wearer.sensor]]\nid = "s{i}"\nplacement = "chest"\nsource = "mqtt"\n'
-        for i in range(wearers)
-    ]
-    head = f'[broker]\nhost = "127.0.0.1"\nport = {port}\n[storage]\nfolder = "{folder}/state-{wearers}"\n'
-    config = folder / f"{wearers}.toml"
-    config.write_text(head + "".join(blocks))
+    config = configure(folder, port, wearers)
     mosquitto = shutil.which("mosquitto", path=os.environ["PATH"] + ":/usr/sbin")
     if mosquitto is None:
         raise SystemExit("mosquitto is needed: apt-get install mosquitto")
+    program: list[str | Path] = [Path(sysconfig.get_path("scripts")) / "posturewatch"]
+    if profile is not None:
+        program = [sys.executable, "-m", "cProfile", "-o", profile, "-m", "posturewatch"]
     broker = subprocess.Popen([mosquitto, "-c", folder / "broker.conf"], stderr=subprocess.DEVNULL)
     time.sleep(0.5)
-    daemon = subprocess.Popen(
-        [Path(sysconfig.get_path("scripts")) / "posturewatch", "run", "--config", config], stderr=subprocess.DEVNULL
-    )
+    daemon = subprocess.Popen([*program, "run", "--config", config], stderr=subprocess.DEVNULL)
     try:
         time.sleep(2.0 + wearers / 300)
         cpu, delays_ms = asyncio.run(watch(wearers, seconds, port, daemon.pid))
         p50, p99 = np.percentile(delays_ms, [50, 99]) if delays_ms else (float("nan"), float("nan"))
         costs = f"{wearers:8} {cpu:7.1f} {cpu / wearers:11.3f} {memory_mb(daemon.pid):7.0f}"
-        return f"{costs} {p50:9.1f} {p99:9.1f} {len(delays_ms):7}"
+        return f"{costs} {p50:9.1f} {p99:9.1f} {len(delays_ms):7}", float(p99)
     finally:
         for process in (daemon, broker):
             process.terminate()
             process.wait(20)
 
 
+def configure(folder: Path, port: int, wearers: int) -> Path:
+    """The daemon's configuration."""
+    blocks = [
+        f'[[wearer]]\nid = "w{i}"\n[[wearer.sensor]]\nid = "s{i}"\nplacement = "chest"\nsource = "mqtt"\n'
+        for i in range(wearers)
+    ]
+    head = f'[broker]\nhost = "127.0.0.1"\nport = {port}\n[storage]\nfolder = "{folder}/state-{port}"\n'
+    config = folder / f"{wearers}.toml"
+    config.write_text(head + "".join(blocks))
+    return config
+
+
+def shares(profile: Path) -> list[tuple[str, float]]:
+    """Where the time goes: each room's share; what a room calls in C counts for the room."""
+    spent = dict.fromkeys((*ROOMS, "other"), 0.0)
+    waits = "poll"  # of the selector: nothing to do
+    for (path, _, name), (_, _, own_s, _, callers) in pstats.Stats(str(profile)).stats.items():  # type: ignore[attr-defined]  # typeshed leaves it out
+        if path == "~" and waits in name:
+            continue
+        if path == "~":
+            for (caller, _, _), (_, _, part_s, _) in callers.items():
+                spent[room_of(caller)] += part_s
+        else:
+            spent[room_of(path)] += own_s
+    del spent[START]
+    total = sum(spent.values())
+    return sorted(((room, part / total) for room, part in spent.items()), key=lambda item: -item[1])
+
+
+def room_of(path: str) -> str:
+    """The room a source file belongs to."""
+    return next((room for room, parts in ROOMS.items() if any(part in path for part in parts)), "other")
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--wearers", default="1,10,100,1000")
+    parser.add_argument("--wearers", default="1,10,100,300,500,1000")
+    parser.add_argument("--profile", type=int, default=300, help="so many wearers; 0: none")
     given = parser.parse_args()
     print(" wearers   CPU % CPU % each      MB    p50 ms    p99 ms  delays")
-    with tempfile.TemporaryDirectory(prefix="posturewatch-wearers-") as folder:
+    knee = 0
+    with tempfile.TemporaryDirectory(prefix="posturewatch-wearers-") as name:
+        folder = Path(name)
         for count in map(int, given.wearers.split(",")):
-            print(measure(count, given.seconds, Path(folder)), flush=True)
+            row, p99_ms = measure(count, given.seconds, folder)
+            knee = max(knee, count) if p99_ms < LIMIT_MS else knee
+            print(row, flush=True)
+        print(f"\nknee: {knee} wearers (the most of these with p99 below {LIMIT_MS:g} ms)")
+        if given.profile:
+            measure(given.profile, given.seconds, folder, folder / "profile")
+            print(f"\nwhere the time goes at {given.profile} wearers:")
+            for room, share in shares(folder / "profile"):
+                print(f"{share * 100:5.1f} %  {room}")
 
 
 if __name__ == "__main__":
