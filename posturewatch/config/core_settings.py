@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -119,8 +120,12 @@ def to_mapped_topics(wearer: Wearer) -> list[MappedTopic]:
 
 def tabulate_utc_offsets(time_zone: str | None, now_ns: int) -> tuple[tuple[int, int], ...]:
     """(from_ns, offset_s) of local time, from one day before `now_ns` for two years; None: the machine's zone."""
+    return _tabulate(time_zone, now_ns // NS_PER_S - _DAY_S)
+
+
+@lru_cache(maxsize=4)  # many wearers live in one zone
+def _tabulate(time_zone: str | None, start_s: int) -> tuple[tuple[int, int], ...]:
     zone = None if time_zone is None else ZoneInfo(time_zone)
-    start_s = now_ns // NS_PER_S - _DAY_S
     table = [(start_s, _offset_s(zone, start_s))]
     for day in range(AHEAD_DAYS + 1):
         before_s, after_s = start_s + day * _DAY_S, start_s + (day + 1) * _DAY_S
