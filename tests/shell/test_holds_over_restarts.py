@@ -103,7 +103,8 @@ def test_a_hold_or_pause_survives_restarts_and_ends_by_itself_with_one_prompt(ve
     assert 100 < state["load_pct"] <= 150
     sitting.sit(12)
     assert sitting.prompts() == [pytest.approx(72, abs=0.5)]
-    assert sitting.last("reminder")["reason"]["after"] == state["hold_reason"]
+    asked = next(told for _, leaf, told in sitting.said if leaf == "reminder")
+    assert asked["reason"]["after"] == state["hold_reason"]
     assert sitting.last("state")["hold_reason"] is None
     released = next(e for _, leaf, e in sitting.said if leaf == "event" and e["event_type"] == "released")
     assert released["detail"]["static"] >= 1
