@@ -99,8 +99,8 @@ class HciClient(BaseBleakClient):
         """Find, connect, negotiate, discover; a failure leaves nothing behind."""
         if self._connection is not None:
             raise BleakError("already connected")
+        target = self._target or await self._find()
         async with asyncio.timeout(options.get("timeout", self._timeout)):
-            target = self._target or await self._find()
             async with self.adapter.connecting:
                 connection = await self._establish(target)
             self._connection, self._peer = connection, Peer(connection)

@@ -111,13 +111,19 @@ class WitMotion(ConnectedSensor):
         if what == UNLOCK:
             self._unlocked_until_s = now_s + UNLOCKED_S
         elif what == READ_REGISTER:
-            self._answers.append(witmotion.register(low, self._volts_100() if low == BATTERY_REGISTER else 0))
+            self._answers.append(witmotion.register(low, self._register(low)))
         elif now_s > self._unlocked_until_s:
             return
         elif what == SET_RATE and low in RATES_HZ:
             self.worn.set_rate(RATES_HZ[low])
         elif what == SAVE:
             self.saved_hz, self.has_saved = self.worn.model.rate_hz, True
+
+    def _register(self, number: int) -> int:
+        if number == BATTERY_REGISTER:
+            return self._volts_100()
+        rate_hz = self.worn.model.rate_hz
+        return next((code for code, hz in RATES_HZ.items() if hz == rate_hz), 0) if number == SET_RATE else 0
 
     def _volts_100(self) -> int:
         return next((volts + 1 for pct, volts in VOLTS_100 if self.battery_pct >= pct), EMPTY_100)
