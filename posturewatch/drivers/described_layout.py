@@ -55,6 +55,7 @@ class Scale:
     g_per_digit: float
     bias_g: float = 0.0
 
+    @np.errstate(invalid="ignore", over="ignore")  # what is no number is left out later, and worth no warning
     def apply(self, raw: NDArray[np.float64], factor: float | None = None) -> NDArray[np.float64]:
         """In g; `factor` in place of the described g per digit."""
         return raw * (self.g_per_digit if factor is None else factor) + self.bias_g
@@ -146,6 +147,7 @@ class Layout:
             raise DecodeError(f"{len(payload)} bytes are not a whole number of samples of {self.stride} bytes")
         return count
 
+    @np.errstate(invalid="ignore")
     def _read_axes(self, payload: bytes, count: int) -> NDArray[np.float64]:
         size = SIZES[self.type]
         if self.type != "i24":

@@ -21,10 +21,10 @@ NO_SAMPLES: Int32Array = np.zeros((0, 3), dtype=np.int32)
 NO_SAMPLES.flags.writeable = False
 
 
+@np.errstate(invalid="ignore", over="ignore")  # what is no number is left out below, and worth no warning
 def convert(rows: ArrayLike, g_per_digit: float) -> tuple[Int32Array, int]:
     """Rows of x, y, z in digits to 10 µg, and how many rows were left out: not finite, or beyond ±200 g."""
     acc_g = np.asarray(rows, dtype=np.float64).reshape(-1, 3) * g_per_digit
-    with np.errstate(invalid="ignore"):
-        is_possible = (np.abs(acc_g) <= MAX_ACC_G).all(axis=1)
+    is_possible = (np.abs(acc_g) <= MAX_ACC_G).all(axis=1)
     kept = acc_g[is_possible]
     return np.rint(kept * UNITS_PER_G).astype(np.int32), len(acc_g) - len(kept)
