@@ -76,6 +76,8 @@ def translate(error: BaseException, sensor: str | None = None) -> SourceError:
 
 
 def _translate_radio(error: Any, _: str) -> SourceError:
+    if str(error.args[0]).startswith("radio "):  # one of our own, which names itself
+        return RadioUnavailable(f"{error.args[0]}: is it plugged in, or the virtual one running?")
     return RadioUnavailable(_RADIO.get(error.reason) or f"Bluetooth cannot be used ({error.args[0]})")
 
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, cast
 
-from posturewatch.drivers import GattDriver, Silence
+from posturewatch.drivers import Advert, GattDriver, Silence
 from posturewatch.errors import DecodeError, RadioUnavailable, SensorRefused, SourceError
 from posturewatch.sources.ble.connection import Connection, Notified
 from posturewatch.sources.ble.errors import OutOfSlots, SensorLost, SensorNotFound
@@ -80,7 +80,7 @@ class Supervisor:
         """The sensor: connected still from before, or heard."""
         connected = await self._adapter.find_connected()
         for device in connected:
-            if self._is_known(device):
+            if self._sensor.is_meant(Advert(device.address, device.name, None)):
                 log.info("sensor %s: taking over its connection, which outlived a daemon", self._sensor.id)
                 return device
         found: dict[str, Heard] = {}
@@ -107,11 +107,6 @@ class Supervisor:
         heard = next(iter(found.values()))
         self._stream.health.rssi_dbm = heard.advert.rssi_dbm
         return heard.device
-
-    def _is_known(self, device: BLEDevice) -> bool:
-        if self._sensor.address is None:
-            return device.name == self._sensor.name
-        return device.address.upper() == self._sensor.address.upper()
 
     def _missing(self) -> SensorNotFound:
         held = (
