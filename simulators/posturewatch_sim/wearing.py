@@ -47,7 +47,7 @@ class WornSensor:
         self._tiles: dict[tuple[bool, float, int], Readings] = {}
         self._is_worn = True
         self._stuck: dict[int, int] = {}
-        self._wants_stuck: int | None = None
+        self._to_stick: set[int] = set()
 
     def set_rate(self, rate_hz: float) -> None:
         """From now on so many samples a second, as far as this specimen's clock is right."""
@@ -63,9 +63,11 @@ class WornSensor:
 
     def stick(self, axis: int | None) -> None:
         """Freeze an axis at its next reading; None heals all."""
-        self._wants_stuck = axis
         if axis is None:
             self._stuck.clear()
+            self._to_stick.clear()
+        else:
+            self._to_stick.add(axis)
 
     def readings(self, from_s: float, until_s: float) -> Readings:
         """All samples taken in this span of true time."""
@@ -100,9 +102,9 @@ class WornSensor:
         return self._streams[key]
 
     def _with_stuck_axes(self, acc: NDArray[np.int32]) -> NDArray[np.int32]:
-        if len(acc) and self._wants_stuck is not None:
-            self._stuck[self._wants_stuck] = int(acc[0, self._wants_stuck])
-            self._wants_stuck = None
+        if len(acc):
+            self._stuck.update({axis: int(acc[0, axis]) for axis in self._to_stick})
+            self._to_stick.clear()
         if self._stuck:
             acc = acc.copy()
             for axis, value in self._stuck.items():
