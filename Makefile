@@ -2,7 +2,7 @@
 # PYTHON=/path/to/python chooses the interpreter (3.11 or newer).
 
 .POSIX:
-.PHONY: help demo setup test test-bluez lint bench lock clean
+.PHONY: help demo setup test fuzz test-bluez lint bench lock clean
 
 BIN = .venv/bin
 # Debian puts mosquitto where only root's path looks.
@@ -12,6 +12,7 @@ help:
 	@echo 'make demo    watch a simulated wearer be reminded, on a broker of its own'
 	@echo 'make test    lint, types, architecture, all tests'
 	@echo 'make test-bluez    tests on a real BlueZ, in a small virtual machine'
+	@echo 'make fuzz    all decoders for a minute, guided by coverage (SECONDS=600 for longer)'
 	@echo 'make lint    the same without the tests'
 	@echo 'make bench   measure, beside limits and other programs'
 	@echo 'make lock    renew the lock files (needs uv)'
@@ -37,6 +38,14 @@ test: setup
 
 test-bluez: setup
 	$(BIN)/python scripts/bluez_vm
+
+# Not in the lock files: it has wheels for few interpreters, and nothing else needs it.
+SECONDS = 60
+fuzz: setup
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || \
+	    $(BIN)/python -m pip --disable-pip-version-check --no-input -q install 'atheris==3.0.0' --only-binary :all: || \
+	    { echo "fuzzing needs atheris, and there is none for $$($(BIN)/python --version): make clean, then make fuzz PYTHON=/path/to/python3.12" >&2; exit 3; }
+	$(BIN)/python tests/fuzz/fuzz_drivers.py --seconds $(SECONDS)
 
 bench: setup
 	@for each in benchmarks/*.py; do test -e "$$each" || { echo "there are no benchmarks here"; exit 1; }; echo "== $$each"; $(BIN)/python "$$each" || exit 1; done
