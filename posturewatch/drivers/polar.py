@@ -103,7 +103,7 @@ class PolarDriver:
         if reply.status in UNSUPPORTED:
             raise SensorRefused(
                 "this Polar sensor has no SDK mode, so it turns itself off when clipped to cloth: "
-                "update its firmware (Verity Sense 1.1.5 or newer), or wear it on the skin and say so"
+                "update its firmware (Verity Sense 1.1.5 or newer), or wear it on the skin and set clipped = false"
             )
         if reply.status not in (OK, ALREADY):
             raise refuse("its SDK mode", reply.status)
