@@ -1,10 +1,12 @@
 """A day of 24 h x 100 Hz in one Parquet file: posturewatch replay beside other programs, each a whole process.
 
-python benchmarks/replay_peers.py [--work FOLDER] [--runs 3] [--peers actipy,acti-motus] [--days 14]
+python benchmarks/replay_peers.py [--work FOLDER] [--runs 3] [--peers actipy,acti-motus] [--days 14] [--slow]
 
 The peers get environments of their own in the work folder (default: a folder in the user's cache).  They do more and
 other things (activity classes, steps), so the fair claim is: the time and memory for a posture timeline of the same
-recording.  Prints the best of the runs, taken in turn, and each as a ratio to the fastest peer.
+recording.  Prints the best of the runs, taken in turn, and each as a ratio to the fastest peer.  `numpy` is no peer but
+the least that can be done: read the file, the mean and the spread of each second.  `--slow` adds scikit-digital-health,
+which takes about a minute a run.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import numpy as np
 import platformdirs
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 RATE_HZ = 100
 HOUR = 3600 * RATE_HZ
@@ -37,6 +40,24 @@ data, _ = processing.calibrate_gravity(data)
 processing.flag_nonwear(data)
 """,
     ),
+    "scikit-digital-health": (
+        "scikit-digital-health",
+        """
+import sys, numpy, pandas
+from skdh.activity import ActivityLevelClassification
+from skdh.preprocessing import AccelThresholdWearDetection, CalibrateAccelerometer, GetDayWindowIndices
+data = pandas.read_parquet(sys.argv[1])
+known = {"time": data["time"].astype("int64").to_numpy() / 1e9, "accel": data[["x", "y", "z"]].to_numpy("float64")}
+for step in (
+    GetDayWindowIndices(bases=[0], periods=[24]),
+    CalibrateAccelerometer(min_hours=12),
+    AccelThresholdWearDetection(),
+    ActivityLevelClassification(short_wlen=1),
+):
+    found = step.predict(**known, fs=100.0, tz_name=None)
+    known |= {key: value for key, value in (found or {}).items() if key in ("wear", "day_ends", "accel")}
+""",
+    ),
     "acti-motus": (
         "acti-motus",
         """
@@ -49,9 +70,20 @@ Activities(vendor="Other").compute(features)
 """,
     ),
 }
+FLOOR = """
+import sys, numpy, pyarrow.parquet
+data = pyarrow.parquet.read_table(sys.argv[1])
+acc = numpy.stack([data[name].to_numpy() for name in "xyz"])
+epoch = data["time"].to_numpy().astype("int64") // 1_000_000_000
+starts = numpy.flatnonzero(numpy.diff(epoch, prepend=-1))
+count = numpy.diff(starts, append=len(epoch))
+mean = numpy.add.reduceat(acc, starts, axis=1) / count
+norm = numpy.sqrt((acc * acc).sum(axis=0))
+spread = numpy.add.reduceat(norm * norm, starts) / count - (numpy.add.reduceat(norm, starts) / count) ** 2
+"""
 
 
-def make_hour(rng: np.random.Generator) -> np.ndarray:
+def make_hour(rng: np.random.Generator) -> NDArray[np.float32]:
     """Forty minutes sitting with sway, ten standing restlessly, ten walking: [n, 3] in g."""
     t = np.arange(HOUR) / RATE_HZ
     up = rng.normal(size=3)
@@ -108,17 +140,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=platformdirs.user_cache_path("posturewatch-benchmarks"))
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--peers", default=",".join(PEERS))
+    parser.add_argument("--peers", default="actipy,acti-motus")
+    parser.add_argument("--slow", action="store_true", help="with scikit-digital-health")
     parser.add_argument("--days", type=int, default=14)
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     day = given.work / "day-100hz.parquet"
     if not day.exists():
         write(day, 24)
-    replay = [Path(sysconfig.get_path("scripts")) / "posturewatch", "replay"]
+    replay: list[str | Path] = [Path(sysconfig.get_path("scripts")) / "posturewatch", "replay"]
     options = ["--placement", "chest", "--format", "jsonl"]
     commands: dict[str, list[str | Path]] = {"posturewatch": [*replay, day, *options]}
-    for name in filter(None, given.peers.split(",")):
+    commands["numpy"] = [sys.executable, "-c", FLOOR, day]
+    for name in filter(None, [*given.peers.split(","), "scikit-digital-health" if given.slow else ""]):
         package, code = PEERS[name]
         commands[name] = [environment(given.work, name, package), "-c", code, day]
     best: dict[str, tuple[float, float]] = {}
@@ -127,10 +161,10 @@ def main() -> None:
             wall_s, peak_mb = run(command, given.work / f"{name}.out")
             before = best.get(name, (wall_s, peak_mb))
             best[name] = (min(wall_s, before[0]), max(peak_mb, before[1]))
-    fastest_s = min((wall_s for name, (wall_s, _) in best.items() if name != "posturewatch"), default=float("nan"))
-    print(f"{'program':14} {'wall s':>8} {'of fastest peer':>16} {'peak MB':>8}")
+    fastest_s = min((wall_s for name, (wall_s, _) in best.items() if name in PEERS), default=float("nan"))
+    print(f"{'program':22} {'wall s':>8} {'of fastest peer':>16} {'peak MB':>8}")
     for name, (wall_s, peak_mb) in best.items():
-        print(f"{name:14} {wall_s:8.2f} {wall_s / fastest_s:16.2f} {peak_mb:8.0f}")
+        print(f"{name:22} {wall_s:8.2f} {wall_s / fastest_s:16.2f} {peak_mb:8.0f}")
     print("\nposturewatch, by length:")
     for hours in (1, 24, 24 * given.days):
         path = given.work / f"{hours}h.parquet"
