@@ -65,8 +65,10 @@ def _number_of(key: str, name: str, icon: str, unit: str | None = None, **option
 
 
 def _span(key: str, name: str, icon: str, **options: Any) -> Entity:
-    shown = {"suggested_unit_of_measurement": "min"}
-    return _number_of(key, name, icon, "s", device_class="duration", **shown, **options)
+    """Seconds, shown in minutes like the limits: not all releases can be told a unit to show."""
+    known = f"(value_json.{key} / 60) | round(1) if value_json.{key} is not none else none"
+    template = f"{{{{ {known} }}}}"
+    return _number_of(key, name, icon, "min", device_class="duration", value_template=template, **options)
 
 
 def _moment(key: str, name: str, icon: str | None = None, **options: Any) -> Entity:
