@@ -67,6 +67,11 @@ class Connection:
         """What the sensor has."""
         return Offered(frozenset(self._chars))
 
+    @property
+    def room_bytes(self) -> int:
+        """How long a packet may be, as far as the system tells."""
+        return max((char.max_write_without_response_size for char in self._chars.values()), default=0)
+
     async def open(self) -> None:
         """Connect, one at a time on this adapter, and look what is there."""
         async with self._adapter.lock:

@@ -31,6 +31,7 @@ SILENT_LEAST_S = 3.0
 SILENT_PACKETS = 3.0  # so many are missing before it counts as silence
 SILENT_READS = 2.0
 STOP_S = 4.0  # to tell the sensor goodbye
+ATT_HEADER_BYTES = 3  # of a notification
 REFUSED_S = 15.0  # who refuses once will again for a while
 CONNECTIONS_FULL_S = 4.0  # a slot is not free at once after a disconnect
 
@@ -69,10 +70,23 @@ class Supervisor:
         try:
             await connection.open()
             self._stream.begin()
-            await connection.carry_out(driver.start(connection.offered))
+            try:
+                await connection.carry_out(driver.start(connection.offered))
+            except SensorRefused as error:
+                raise self._with_hint(error, connection.room_bytes) from error
             await self._follow(connection, driver)
         finally:
             await self._leave(connection, driver)
+
+    def _with_hint(self, error: SensorRefused, room_bytes: int) -> SensorRefused:
+        """Short packets are behind many a strange refusal; what the system says of them may be wrong, though."""
+        needed_bytes = self._sensor.family.capabilities.min_mtu - ATT_HEADER_BYTES
+        if not 0 < room_bytes < needed_bytes:
+            return error
+        return SensorRefused(
+            f"{error}; perhaps since the link carries packets of {room_bytes} bytes only (a small MTU) and it needs "
+            f"{needed_bytes}: try another adapter, or a newer BlueZ"
+        )
 
     # ------------------------------------------------------------ finding
 
@@ -185,9 +199,11 @@ class Supervisor:
 
     def _say(self, error: SourceError) -> None:
         """On change only: a sensor may be away for days."""
-        if str(error) != self._said:
-            self._said = str(error)
-            log.warning("%s; trying again", error)
+        who = f"sensor {self._sensor.id}: "
+        text = f"{who}{str(error).removeprefix(who)}"
+        if text != self._said:
+            self._said = text
+            log.warning("%s; trying again", text)
 
 
 def _least_pause_s(error: SourceError) -> float:
