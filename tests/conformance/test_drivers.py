@@ -6,7 +6,6 @@ import inspect
 import math
 import random
 import re
-import sys
 import tracemalloc
 
 import numpy as np
@@ -251,9 +250,3 @@ def test_any_advertisement_is_a_packet_nothing_or_a_decode_error(family):
             continue
         if packet is not None:
             check_packet(packet)
-
-
-@pytest.mark.parametrize("name", ["bthome", "described", "movesense", "polar", "ruuvi", "witmotion"])
-def test_drivers_import_nothing_that_waits_or_reads_files(name):
-    source = inspect.getsource(sys.modules[f"posturewatch.drivers.{name}"])
-    assert not re.search(r"^(?:import|from) (?:asyncio|time|random|logging|pathlib|os|bleak)\b", source, re.MULTILINE)

@@ -46,6 +46,7 @@ def test_contracts_are_kept():
         ("posturewatch/core/body.py", "import time", "pure"),
         ("posturewatch/rules/__init__.py", "import random", "pure"),
         ("posturewatch/types.py", "import posturewatch.clock", "pure"),
+        ("posturewatch/drivers/polar_frames.py", "import time", "Decoding"),
         ("simulators/posturewatch_sim/__init__.py", "import posturewatch.core.body", "simulator"),
         ("posturewatch/clock.py", "import aiomqtt", "MQTT"),
         ("posturewatch/clock.py", "import bleak", "Bluetooth"),
