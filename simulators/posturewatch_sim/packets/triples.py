@@ -8,15 +8,17 @@ from posturewatch_sim.noise import Floats
 
 STANDARD_GRAVITY = 9.80665  # m/s², by definition
 Q10 = 1024.0  # digits per g
+NO_VALUE = -32768  # what chips say when they have none; NaN comes in then
 
 
-def _digits(acc_g: Floats, per_g: float) -> bytes:
-    return np.rint(acc_g * per_g).clip(-32768, 32767).astype("<i2").tobytes()
+def _digits(acc_g: Floats, per_g: float, most: int = 32767, none: int = NO_VALUE) -> bytes:
+    digits = np.rint(acc_g * per_g).clip(-32768, most)
+    return bytes(np.nan_to_num(digits, nan=none).astype("<i2").tobytes())
 
 
 def precise_acceleration_3d(acc_g: Floats) -> bytes:
     """The SIG's characteristic 0x2C1E: three i16 of 0.001 g; 0x7FFE and 0x7FFF are no values."""
-    return np.rint(acc_g * 1000.0).clip(-32768, 32765).astype("<i2").tobytes()
+    return _digits(acc_g, 1000.0, most=0x7FFD, none=0x7FFF)
 
 
 def infinitime(acc_g: Floats) -> bytes:

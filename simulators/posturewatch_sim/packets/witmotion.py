@@ -14,7 +14,7 @@ FULL_SCALE = 32768.0
 
 def measurement(acc_g: Floats) -> bytes:
     """`55 61`: acceleration, turn rate (at rest) and the angles that follow from gravity, each three i16."""
-    x, y, z = (float(axis) for axis in acc_g)
+    x, y, z = (float(axis) for axis in np.nan_to_num(acc_g, nan=-RANGE_G))
     angles = (np.degrees(np.arctan2(y, z)), np.degrees(np.arctan2(-x, np.hypot(y, z))), 0.0)
     digits = [round(axis / RANGE_G * FULL_SCALE) for axis in (x, y, z)]
     digits += [0, 0, 0]

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, ClassVar
 from bumble import hci
 from bumble.device import AdvertisingType
 
-from posturewatch_sim.peripherals.virtual import VirtualSensor
+from posturewatch_sim.peripherals.virtual import PeripheralError, VirtualSensor
 
 if TYPE_CHECKING:
     from posturewatch_sim.noise import Floats
+
+USUAL_DISTURBANCES = ("none", "swap", "invalid")  # repeating is what advertisements do anyway
 
 
 class AdvertisedSensor(VirtualSensor):
@@ -26,7 +28,7 @@ class AdvertisedSensor(VirtualSensor):
     def advertisement(self) -> bytes:
         """With the newest measurement."""
         now_s = self.clock.now_s()
-        return self.payload(self.worn.snapshot_g(now_s), now_s)
+        return self.payload(self.measured(self.worn.snapshot_g(now_s)), now_s)
 
     async def stream(self) -> None:
         """Measure and say it; the counters go on while nobody hears."""
@@ -41,5 +43,17 @@ class AdvertisedSensor(VirtualSensor):
             if self.is_dropped():
                 continue
             self.packets += 1
-            self.device.advertising_data = data
-            await self.device.host.send_sync_command(hci.HCI_LE_Set_Advertising_Data_Command(advertising_data=data))
+            for number, arriving in enumerate(self.disturbed(data)):
+                if number:  # the one before has to be heard
+                    await self.clock.sleep_until(self.clock.now_s() + self.every_s / 2.0)
+                await self._say(arriving)
+
+    def disturb(self, how: str) -> None:
+        """What does not parse as an advertisement is no news to anybody."""
+        if how not in USUAL_DISTURBANCES:
+            raise PeripheralError(f"{self.kind} can be disturbed by {', '.join(USUAL_DISTURBANCES)}")
+        super().disturb(how)
+
+    async def _say(self, data: bytes) -> None:
+        self.device.advertising_data = data
+        await self.device.host.send_sync_command(hci.HCI_LE_Set_Advertising_Data_Command(advertising_data=data))

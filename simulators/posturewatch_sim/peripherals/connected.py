@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -67,6 +68,7 @@ class ConnectedSensor(VirtualSensor):
 
     def __init__(self, given: Given, air: Air) -> None:
         super().__init__(given, air)
+        self._jobs: set[asyncio.Task[None]] = set()
         self.period_s = self.packet_s
         self.battery = characteristic(BATTERY_LEVEL, READ | NOTIFY, read=lambda: bytes((self.battery_pct,)))
         services = self.services()
@@ -121,7 +123,7 @@ class ConnectedSensor(VirtualSensor):
                 was_streaming = True
             t_s, acc = self.worn.readings(told_s, at_s)
             told_s = at_s
-            for payload in self.payloads(t_s, np.asarray(acc / UNITS_PER_G)):
+            for payload in self.payloads(t_s, self.measured(np.asarray(acc / UNITS_PER_G))):
                 await self.send(payload)
 
     async def send(self, payload: bytes) -> None:
@@ -129,7 +131,8 @@ class ConnectedSensor(VirtualSensor):
         if self.is_mute or self.is_dropped():
             return
         self.packets += 1
-        await self.notify(self.data, payload)
+        for arriving in self.disturbed(payload):
+            await self.notify(self.data, arriving)
 
     async def notify(self, char: Characteristic[bytes], value: bytes) -> None:
         """To everybody who subscribed."""
@@ -149,6 +152,12 @@ class ConnectedSensor(VirtualSensor):
 
     # ------------------------------------------------------------ what can be done to it
 
+    async def stop(self) -> None:
+        """Nothing is finished that was under way."""
+        for job in self._jobs:
+            job.cancel()
+        await super().stop()
+
     async def set_battery(self, pct: int) -> None:
         """Listeners are told."""
         await super().set_battery(pct)
@@ -159,6 +168,12 @@ class ConnectedSensor(VirtualSensor):
         return {**super().counts(), "streaming": self.is_streaming}
 
     # ------------------------------------------------------------ plumbing
+
+    def soon(self, job: Coroutine[Any, Any, None]) -> None:
+        """Do it after what is going on now."""
+        task = asyncio.get_running_loop().create_task(job)
+        self._jobs.add(task)
+        task.add_done_callback(self._jobs.discard)
 
     def _information(self) -> Service:
         texts = {MANUFACTURER_NAME: self.company_name, SERIAL_NUMBER: self.serial}
@@ -179,3 +194,5 @@ class ConnectedSensor(VirtualSensor):
 
     def _disconnected(self, reason: int) -> None:
         self.given.say("disconnected", device=self.given.id, reason=reason)
+        if not self.is_held:
+            self.soon(self.show())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -51,7 +50,6 @@ class Movesense(ConnectedSensor):
         super().__init__(given, air)
         self.reference: int | None = None  # of the subscription
         self._kept: list[tuple[float, Floats]] = []
-        self._answering: set[asyncio.Task[None]] = set()
 
     @property
     def digits(self) -> str:
@@ -106,9 +104,7 @@ class Movesense(ConnectedSensor):
     # ------------------------------------------------------------ commands
 
     def _on_command(self, command: bytes) -> None:
-        task = asyncio.get_running_loop().create_task(self.notify(self._data, self.answer(command)))
-        self._answering.add(task)
-        task.add_done_callback(self._answering.discard)
+        self.soon(self.notify(self._data, self.answer(command)))
 
     def answer(self, command: bytes) -> bytes:
         """Operation, reference, path."""

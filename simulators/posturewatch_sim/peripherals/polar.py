@@ -6,7 +6,6 @@ A stream that nobody stopped goes on after the connection ended, as on the real 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -81,7 +80,6 @@ class PolarSensor(ConnectedSensor):
         self.wanted: Wanted | None = None
         self._times = np.empty(0)
         self._accs = np.empty((0, 3))
-        self._answering: set[asyncio.Task[None]] = set()
 
     # ------------------------------------------------------------ on the air
 
@@ -135,10 +133,7 @@ class PolarSensor(ConnectedSensor):
         return self.sdk_allowed if self.is_sdk_mode and self.sdk_allowed is not None else self.allowed
 
     def _on_control(self, command: bytes) -> None:
-        answer = self.answer(command)
-        task = asyncio.get_running_loop().create_task(self._indicate(answer))
-        self._answering.add(task)
-        task.add_done_callback(self._answering.discard)
+        self.soon(self._indicate(self.answer(command)))
 
     async def _indicate(self, answer: bytes) -> None:
         for connection in list(self.device.connections.values()):
@@ -231,7 +226,7 @@ class PolarSensor(ConnectedSensor):
     def _frame(self, count: int) -> bytes:
         """The first `count` samples that wait, clipped to the range that was asked for."""
         range_g = self.wanted.range_g if self.wanted is not None else 8
-        acc_g = self._accs[:count].clip(-range_g, range_g)
+        acc_g = np.nan_to_num(self._accs[:count], nan=-range_g).clip(-range_g, range_g)
         return self.encode(self.device_ns(float(self._times[count - 1])), acc_g)
 
     def encode(self, t_ns: int, acc_g: Floats) -> bytes:
@@ -248,12 +243,7 @@ class PolarSensor(ConnectedSensor):
         """It stops by itself, and says so on the control point."""
         if self.wanted is not None:
             self.wanted = None
-            self._on_control_news(polar.stopped(polar.ACC))
-
-    def _on_control_news(self, news: bytes) -> None:
-        task = asyncio.get_running_loop().create_task(self._indicate(news))
-        self._answering.add(task)
-        task.add_done_callback(self._answering.discard)
+            self.soon(self._indicate(polar.stopped(polar.ACC)))
 
     async def reboot(self) -> None:
         """No stream survives that, nor the mode."""

@@ -8,6 +8,7 @@ import numpy as np
 from bumble.device import AdvertisingType
 
 from posturewatch_sim.packets import advertising, ruuvi
+from posturewatch_sim.packets.beacons import digits
 from posturewatch_sim.peripherals.advertised import AdvertisedSensor
 from posturewatch_sim.sensor import SensorModel
 
@@ -85,7 +86,7 @@ class OldRuuviTag(RuuviTag):
 
 
 def _mg(acc_g: Floats) -> tuple[int, int, int]:
-    x, y, z = (round(float(axis) * 1000.0) for axis in acc_g[0])
+    x, y, z = digits(acc_g[0], 1000.0)
     return x, y, z
 
 

@@ -17,6 +17,7 @@ from posturewatch_sim.noise import generator
 from posturewatch_sim.packets import advertising
 
 if TYPE_CHECKING:
+    from posturewatch_sim.noise import Floats
     from posturewatch_sim.sensor import SensorModel
     from posturewatch_sim.wearing import WornSensor
 
@@ -24,6 +25,8 @@ Say = Callable[..., None]
 LOW_BATTERY_PCT = 4
 FULL_MV, EMPTY_MV = 3000, 2000  # of a coin cell
 UNIX_TO_2000_S = 946_684_800
+DISTURBANCES = ("none", "repeat", "swap", "cut", "pad", "noise", "invalid")
+PADDING = b"\xff\xff\xff"
 
 
 class PeripheralError(Exception):
@@ -86,6 +89,9 @@ class VirtualSensor:
         self.packets = self.samples = self.dropped = 0  # sent; taken; lost on purpose
         self.is_mute = False
         self.is_stopped = False
+        self.is_held = False  # by somebody else
+        self.disturbance = "none"
+        self._held_back: bytes | None = None
         self.booted_s = 0.0
         public = f"00:5E:00:00:00:{given.number & 0xFF:02X}"
         self.radio = VirtualController(given.id, air, public, rssi_dbm=given.rssi_dbm)
@@ -167,7 +173,6 @@ class VirtualSensor:
             raise PeripheralError(f"{self.given.id}: the name {self.name!r} does not fit into an advertisement")
         await self.device.start_advertising(
             advertising_type=self.advertising_type,
-            auto_restart=True,
             advertising_data=data,
             scan_response_data=response,
         )
@@ -181,6 +186,25 @@ class VirtualSensor:
         )
         self.dropped += lost
         return lost
+
+    def disturbed(self, payload: bytes) -> list[bytes]:
+        """What arrives instead of one packet."""
+        held, self._held_back = self._held_back, None
+        if self.disturbance == "swap" and held is None:
+            self._held_back = payload
+            return []
+        changed = {
+            "repeat": [payload, payload],
+            "cut": [payload[: len(payload) // 2]],
+            "pad": [payload + PADDING],
+            "noise": [generator(self.worn.key, "radio noise", self.packets).bytes(len(payload))],
+        }
+        arriving = changed.get(self.disturbance, [payload])
+        return arriving if held is None else [*arriving, held]
+
+    def measured(self, acc_g: Floats) -> Floats:
+        """The chip's readings, or none that are valid."""
+        return np.full_like(acc_g, np.nan) if self.disturbance == "invalid" else acc_g
 
     async def _suffer(self) -> None:
         """Gaps, kicks and an empty battery at their moments."""
@@ -217,9 +241,16 @@ class VirtualSensor:
 
     async def hold(self) -> None:
         """Somebody else, such as a phone, holds it: nobody hears of it any more."""
+        self.is_held = True
         await self.kick()
         await self.device.stop_advertising()
         self.given.say("held", device=self.given.id)
+
+    def disturb(self, how: str) -> None:
+        """From now on packets are repeated, swapped, cut, padded, noise, or say that they hold no valid values."""
+        if how not in DISTURBANCES:
+            raise PeripheralError(f"{how!r} is not known; packets can be disturbed by {', '.join(DISTURBANCES)}")
+        self.disturbance = how
 
     def halt(self) -> None:
         """It stops measuring by itself, and stays connected."""
@@ -228,6 +259,11 @@ class VirtualSensor:
     def resume(self) -> None:
         """It measures again when it is asked to."""
         self.is_stopped = False
+
+    async def release(self) -> None:
+        """Nobody holds it any more."""
+        self.is_held = False
+        await self.show()
 
     async def set_battery(self, pct: int) -> None:
         """Fill or empty the battery."""
