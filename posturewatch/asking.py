@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from posturewatch.link import Link
     from posturewatch.mqtt_settings import MqttSettings
 
-ANSWER_S = 5.0
+ANSWER_S = 3.0
 FIND_S = 2.0  # retained states come at once
 FIND_NEXT_S = 0.3
 

@@ -118,6 +118,19 @@ def installation_password(folder: Path) -> str:
     return password
 
 
+def settings_from_outside(folder: Path, port: int | None) -> MqttSettings:
+    """How another process of this user reaches the embedded broker of a state folder, if one runs."""
+    path = folder / PASSWORD_FILE
+    try:
+        password = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{path}: no password of an embedded broker can be read: start one with `posturewatch run`, "
+            "or name another broker"
+        ) from error
+    return MqttSettings(host=LOOPBACK, port=port or DEFAULT_PORT, username=USERNAME, password=password)
+
+
 def toml(port_5: int, port_311: int, password: str) -> str:
     """The configuration of the broker: loopback, one listener per protocol version, one user."""
     head = (

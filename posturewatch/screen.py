@@ -157,10 +157,10 @@ class LiveView:
         table.add_row("time", f"{self._time()}   (simulated, {watch.wearer})")
         angle = "" if body.inclination_deg is None else f", {body.inclination_deg:.0f}° from upright"
         table.add_row("sensor", f"{body.wear}, {body.motion}, {str(body.posture).replace('_', ' ')}{angle}")
-        table.add_row("one posture", _bar(body.static_s / limits.static_limit_s, body.static_s, limits.static_limit_s))
+        table.add_row("one posture", bar(body.static_s / limits.static_limit_s, body.static_s, limits.static_limit_s))
         share = body.sedentary_s / limits.sedentary_limit_s
-        table.add_row("without a break", _bar(share, body.sedentary_s, limits.sedentary_limit_s))
-        table.add_row("break", _bar(body.break_progress_frac, None, None))
+        table.add_row("without a break", bar(share, body.sedentary_s, limits.sedentary_limit_s))
+        table.add_row("break", bar(body.break_progress_frac, None, None))
         table.add_row("reminder", f"[{style or 'none'}]{reminder.phase}[/]  {reminder.reason or words}")
         table.add_row("", f"[bold]“{self._said}”[/]" if asks else "")
         table.add_row("next break", self._next(reminder.next_break_ns))
@@ -182,7 +182,8 @@ def _clock_time(t_ns: int) -> str:
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02} UTC"
 
 
-def _bar(frac: float, seconds: float | None, limit_s: float | None) -> Any:
+def bar(frac: float, seconds: float | None, limit_s: float | None) -> Any:
+    """How full a clock is, with its figures."""
     from rich.text import Text  # noqa: PLC0415  for terminals only
 
     filled = round(min(max(frac, 0.0), 1.0) * BAR_WIDTH)

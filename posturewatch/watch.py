@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from posturewatch import messages
 from posturewatch.core import pipeline
-from posturewatch.core.reminding import values_in_force
+from posturewatch.core.reminding import summarise_day, values_in_force
 from posturewatch.core.snapshot import dump_state, load_state
 from posturewatch.core.state import State, initial
 from posturewatch.errors import SnapshotError
@@ -140,6 +140,7 @@ class Watch:
             "load_pct": messages.percent(reminder.load_frac),
             "hold_reason": reminder.hold_reason,
             "next_break": messages.iso_or_none(reminder.next_break_ns),
+            "today": summarise_day(reminder),
         }
 
     def _closes_a_second(self, raw: RawSamples) -> bool:

@@ -25,7 +25,7 @@ _OPTIONS = (
 Asks = tuple[str, dict[str, Any]]  # the last two words of the topic, and what goes along
 
 
-def request(answer_s: float = 5.0) -> Callable[[Callable[..., Asks]], Callable[..., None]]:
+def request(answer_s: float = 3.0) -> Callable[[Callable[..., Asks]], Callable[..., None]]:
     """Make a command of a function that says what to ask for: adds the options, asks, prints the answer."""
 
     def decorate(function: Callable[..., Asks]) -> Callable[..., None]:
