@@ -13,8 +13,9 @@ from posturewatch.core.snapshot import dump_state, load_state
 from posturewatch.core.state import State, initial
 from posturewatch.errors import SnapshotError
 from posturewatch.messages import for_event, prompt_key, wearer_state
+from posturewatch.notices import Notices
 from posturewatch.pacing import ShiftRate, StateThrottle
-from posturewatch.types import NS_PER_S, CommandResult, Link, RawSamples, Tick, Verb, Withdrawn
+from posturewatch.types import NS_PER_S, CommandResult, Link, RawSamples, Tick, Verb, Wear, Withdrawn
 
 if TYPE_CHECKING:
     from posturewatch.core.settings import Settings
@@ -45,6 +46,7 @@ class Watch:
         self.state, self.is_changed = _restore(saved, settings), False
         self._topics = topics
         self._outbox = outbox
+        self._notices = Notices(None if saved is None else saved.get("notices"))
         self._throttle = StateThrottle()
         self._rate = ShiftRate()
         self._shifts_per_h: float | None = None
@@ -122,7 +124,12 @@ class Watch:
     def dump(self) -> dict[str, Any]:
         """What the snapshot holds.  `state` is never changed in place, so any thread may do this."""
         self.is_changed = False
-        return {"sensors": _name_sensors(self.settings), "simulated": self.simulated, "core": dump_state(self.state)}
+        return {
+            "sensors": _name_sensors(self.settings),
+            "simulated": self.simulated,
+            "notices": self._notices.dump(),
+            "core": dump_state(self.state),
+        }
 
     def status(self, now_ns: int) -> dict[str, Any]:
         """What a person may want to see now: the published state, and the last decision."""
@@ -165,6 +172,14 @@ class Watch:
 
     def _tell_state(self, now_ns: int) -> None:
         body = self.state.body
+        for notice in self._notices.update(
+            now_ns,
+            self.settings.reminding.utc_offsets,
+            is_worn=body.wear is Wear.WORN,
+            is_silent=bool(self.state.reminding.period),
+            battery_pct=self.battery_pct,
+        ):
+            self._tell(notice)
         self._shifts_per_h = self._rate.update(body)
         if self.online is not self._online:
             self._online = self.online
