@@ -2,7 +2,7 @@
 # PYTHON=/path/to/python chooses the interpreter (3.11 or newer).
 
 .POSIX:
-.PHONY: help demo setup test fuzz test-bluez test-ha lint bench lock clean
+.PHONY: help demo setup test fuzz test-bluez test-ha test-node-red lint bench lock clean
 
 BIN = .venv/bin
 # Debian puts mosquitto where only root's path looks.
@@ -12,6 +12,7 @@ help:
 	@echo 'make demo    watch a simulated wearer be reminded, on a broker of its own'
 	@echo 'make test    lint, types, architecture, all tests'
 	@echo 'make test-ha tests in a real Home Assistant, installed outside the checkout'
+	@echo 'make test-node-red tests the flow in a real Node-RED, installed outside the checkout'
 	@echo 'make test-bluez    tests on a real BlueZ, in a small virtual machine'
 	@echo 'make fuzz    all decoders for a minute, guided by coverage (SECONDS=600 for longer)'
 	@echo 'make lint    the same without the tests'
@@ -42,6 +43,11 @@ test-ha: setup
 	@$(WITH_SBIN) scripts/ensure_mosquitto
 	home_assistant=$$(scripts/setup_home_assistant) && \
 	    POSTUREWATCH_HOME_ASSISTANT="$$home_assistant" $(WITH_SBIN) $(BIN)/pytest tests/home_assistant
+
+test-node-red: setup
+	@$(WITH_SBIN) scripts/ensure_mosquitto
+	node_red=$$(scripts/setup_node_red) && \
+	    POSTUREWATCH_NODE_RED="$$node_red" $(WITH_SBIN) $(BIN)/pytest tests/home_assistant
 
 test-bluez: setup
 	$(BIN)/python scripts/bluez_vm

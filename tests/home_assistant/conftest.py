@@ -1,6 +1,7 @@
 """A house: a real broker, a real Home Assistant, the real daemon with a simulated wearer, and a phone.
 
-Runs by `make test-ha`, which installs Home Assistant outside the checkout and names its interpreter.
+Runs by `make test-ha`, which installs Home Assistant outside the checkout and names its interpreter; the part with
+Node-RED instead of Home Assistant by `make test-node-red`.
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ RECORD = re.compile(r"^(?=\d{4}-\d\d-\d\d \d\d:)", re.MULTILINE)
 
 MEASURED: list[str] = []
 
-if PYTHON is None:
-    collect_ignore_glob = ["test_*.py"]
+collect_ignore_glob = [] if PYTHON else ["test_[abcd]_*.py"]
+collect_ignore_glob += [] if "POSTUREWATCH_NODE_RED" in os.environ else ["test_e_*.py"]
 
 
 def free_port() -> int:
@@ -415,11 +416,15 @@ class House:
     """All of it."""
 
     measured = MEASURED
+    free_port = staticmethod(free_port)
+    process = Process
+    home: HomeAssistant
 
     def __init__(self, folder: Path) -> None:
         self.broker = Broker(folder)
         self.daemon = Daemon(folder, self.broker.port)
-        self.home = HomeAssistant(folder, self.broker.port)
+        if PYTHON:
+            self.home = HomeAssistant(folder, self.broker.port)
         self.phone = Phone()
         self.broker.start()
         self.ears = Ears(self.broker.port)
@@ -480,7 +485,7 @@ class House:
 
     def close(self) -> None:
         self.ears.close()
-        for part in (self.daemon, self.home, self.broker):
+        for part in (self.daemon, *([self.home] if PYTHON else []), self.broker):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 part.stop()
         self.phone.server.shutdown()
@@ -488,12 +493,13 @@ class House:
 
 @pytest.fixture(scope="session")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """Broker, Home Assistant with its MQTT integration, and the daemon, all running."""
+    """A broker, Home Assistant with its MQTT integration if it is here, and a daemon to start."""
     built = House(tmp_path_factory.mktemp("house"))
     try:
-        built.home.start()
-        built.home.welcome()
-        built.home.complaints()  # about a bare installation
+        if PYTHON:
+            built.home.start()
+            built.home.welcome()
+            built.home.complaints()  # about a bare installation
         yield built
     finally:
         built.close()
