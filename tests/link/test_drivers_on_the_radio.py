@@ -1,0 +1,72 @@
+"""Every driver with the virtual sensor that speaks its protocol, through the daemon's own source and a real GATT."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from posturewatch.drivers import Options, discover
+from posturewatch.drivers.bound import BoundSensor
+from posturewatch.sources.ble import BleSource
+from posturewatch.types import RawSamples
+
+pytestmark = pytest.mark.asyncio
+
+FAMILIES = discover()
+SENSORS = [
+    ("polar_h10", "polar", {}),
+    ("polar_h10", "polar", {"rate_hz": 100.0, "range_g": 8.0}),
+    ("verity_sense", "polar", {}),
+    ("verity_sense,firmware=old", "polar", {}),
+    ("verity_sense", "polar", {"is_clipped": True, "rate_hz": 52.0, "range_g": 4.0}),
+    ("ruuvi,pace=fast", "ruuvi", {}),
+    ("ruuvi_df3,pace=fast", "ruuvi", {}),
+    ("witmotion,cut=yes", "witmotion", {}),
+    ("witmotion", "witmotion", {"rate_hz": 50.0}),
+    ("movesense", "movesense", {}),
+    ("movesense", "movesense", {"rate_hz": 52.0}),
+    ("bthome", "bthome", {}),
+    ("infinitime", "infinitime", {}),
+    ("microbit", "microbit", {}),
+    ("adafruit", "adafruit", {}),
+    ("thingy52", "thingy52", {}),
+    ("kkm", "kkm", {}),
+    ("minew", "minew", {}),
+    ("sig", "sig_precise_acceleration_3d", {}),
+]
+
+
+@pytest.mark.parametrize(("device", "family", "options"), SENSORS, ids=str)
+async def test_a_virtual_sensor_streams_to_its_driver(on_the_air, device: str, family: str, options: dict[str, Any]):
+    samples: list[RawSamples] = []
+
+    def put(item: Any) -> None:
+        if isinstance(item, RawSamples):
+            samples.append(item)
+
+    async with on_the_air(device) as air:
+        name = device.split(",", maxsplit=1)[0]
+        virtual = air.sensor(name)
+        found_hz = virtual.worn.model.rate_hz
+        sensor = BoundSensor(name, FAMILIES[family], virtual.address, options=Options(**options))
+        source = BleSource(f"hci:unix:{air.port.path}", [sensor], put, time.time_ns)
+        task = asyncio.create_task(source.run())
+        try:
+            await air.until(lambda: len(samples) >= 2)
+        finally:
+            task.cancel()
+            await asyncio.wait([task], timeout=10)
+        health = source.health[name]
+        left_streaming, left_hz = virtual.counts().get("streaming", False), virtual.worn.model.rate_hz
+    acc_g = np.concatenate([batch.acc_10ug for batch in samples]) / 1e5
+    assert 0.9 < np.linalg.norm(acc_g, axis=1).mean() < 1.1
+    assert (health.undecodable, health.invalid) == (0, 0)
+    assert not left_streaming
+    if family not in ("polar", "movesense"):  # these are asked for a rate at each start, and have none else
+        assert left_hz == found_hz
+    if "rate_hz" in options:
+        assert {batch.rate_hz for batch in samples[1:]} == {options["rate_hz"]}
