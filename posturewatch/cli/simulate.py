@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import secrets
 from pathlib import Path
@@ -28,7 +29,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 
 @click.command("simulate", context_settings={"show_default": True})
 @click.argument("scenario", default="office-day", metavar="[SCENARIO]")
-@click.option("--list", "list_all", is_flag=True, help="Name the scenarios.")
+@click.option("--list", "list_all", is_flag=True, help="Name the scenarios, and the virtual sensors.")
 @click.option("--show", is_flag=True, help="Print the plan and the true reminders instead of samples.")
 @click.option("--seed", type=click.IntRange(0, 2**62), help="The same seed gives the same bytes; printed if drawn.")
 @click.option("--wearer", help="Which wearer of the scenario.  [default: the first]")
@@ -98,6 +99,12 @@ def _list() -> None:
 
     for name in available():
         click.echo(f"{name:18} {load(name).title}")
+    with contextlib.suppress(ModuleNotFoundError):  # an extra
+        from posturewatch_sim.peripherals import discover  # noqa: PLC0415
+
+        click.echo("\nVirtual Bluetooth sensors, for --device with --transport unix:PATH or vhci:")
+        for kind in discover().values():
+            click.echo(f"{kind.kind:18} {kind.about}")
 
 
 def _duration_s(text: str | None) -> float | None:

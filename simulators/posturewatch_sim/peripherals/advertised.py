@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from typing import TYPE_CHECKING, ClassVar
 
 from bumble import hci
@@ -21,9 +22,9 @@ class AdvertisedSensor(VirtualSensor):
     advertising_type: ClassVar[AdvertisingType] = AdvertisingType.UNDIRECTED
     every_s: ClassVar[float] = 1.0  # between measurements
 
+    @abc.abstractmethod
     def payload(self, acc_g: Floats, at_s: float) -> bytes:
         """The advertisement of one measurement, `[1, 3]`; counters count."""
-        raise NotImplementedError
 
     def advertisement(self) -> bytes:
         """With the newest measurement."""

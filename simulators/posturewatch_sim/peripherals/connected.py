@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import asyncio
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -83,23 +84,23 @@ class ConnectedSensor(VirtualSensor):
 
     # ------------------------------------------------------------ what a kind says
 
+    @abc.abstractmethod
     def services(self) -> list[Service]:
         """Its own services."""
-        raise NotImplementedError
 
     @property
+    @abc.abstractmethod
     def data(self) -> Characteristic[bytes]:
         """Where samples are notified."""
-        raise NotImplementedError
 
     @property
     def is_streaming(self) -> bool:
         """Whether it measures and sends; most do as soon as somebody listens."""
         return not self.is_stopped and self.has_listener(self.data)
 
+    @abc.abstractmethod
     def payloads(self, t_s: Floats, acc_g: Floats) -> list[bytes]:
         """Packets of the samples since the last call, `[n, 3]`; a kind that fills packets keeps the rest for later."""
-        raise NotImplementedError
 
     def begin(self) -> None:
         """Streaming starts: nothing is kept from before."""

@@ -6,7 +6,7 @@ A stream that nobody stopped goes on after the connection ended, as on the real 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import abc
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -14,6 +14,7 @@ import numpy as np
 from bumble.gatt import Characteristic, Service
 
 from posturewatch_sim.packets import advertising, polar
+from posturewatch_sim.peripherals import polar_control as control
 from posturewatch_sim.peripherals.connected import (
     INDICATE,
     NOTIFY,
@@ -39,19 +40,8 @@ HEART_RATE_MEASUREMENT = 0x2A37
 COMPANY = 0x006B
 COMPANY_DATA = bytes.fromhex("3f000036")
 
-GET_SETTINGS, START, STOP = 0x01, 0x02, 0x03
-SDK_MODE = 9
-SUCCESS, INVALID_OP, INVALID_TYPE, NOT_SUPPORTED, INVALID_LENGTH, INVALID_PARAMETER = range(6)
-ALREADY_IN_STATE, INVALID_RESOLUTION, INVALID_RATE, INVALID_RANGE, INVALID_MTU, INVALID_CHANNELS = range(6, 12)
-REFUSALS = {
-    polar.RESOLUTION: INVALID_RESOLUTION,
-    polar.RATE: INVALID_RATE,
-    polar.RANGE: INVALID_RANGE,
-    polar.CHANNELS: INVALID_CHANNELS,
-}
 H10_EPOCH_NS = 599_616_000_000_000_000  # 2019-01-01, since 2000: where its clock starts after each switch-off
 NS_PER_S = 1_000_000_000
-Allowed = Mapping[int, tuple[int, ...]]
 
 
 @dataclass
@@ -67,8 +57,8 @@ class PolarSensor(ConnectedSensor):
 
     packet_s = 0.1
     feature_bits: ClassVar[int]
-    allowed: ClassVar[Allowed]
-    sdk_allowed: ClassVar[Allowed | None] = None
+    allowed: ClassVar[control.Allowed]
+    sdk_allowed: ClassVar[control.Allowed | None] = None
     min_mtu: ClassVar[int]
     frame_samples: ClassVar[int]
     company_name = "Polar Electro Oy"
@@ -128,7 +118,7 @@ class PolarSensor(ConnectedSensor):
     # ------------------------------------------------------------ the control point
 
     @property
-    def settings_now(self) -> Allowed:
+    def settings_now(self) -> control.Allowed:
         """What may be asked for in this mode."""
         return self.sdk_allowed if self.is_sdk_mode and self.sdk_allowed is not None else self.allowed
 
@@ -143,60 +133,46 @@ class PolarSensor(ConnectedSensor):
         """Carry out one command."""
         op, measurement = (*command[:2], 0, 0)[:2]
         if len(command) < 2:  # noqa: PLR2004  # an operation and what it is about
-            return polar.response(op, 0, INVALID_LENGTH, None)
-        if op not in (GET_SETTINGS, START, STOP):
-            return polar.response(op, measurement, INVALID_OP, None)
-        if measurement == SDK_MODE and op != GET_SETTINGS:
+            return polar.response(op, 0, control.INVALID_LENGTH, None)
+        if op not in (control.GET_SETTINGS, control.START, control.STOP):
+            return polar.response(op, measurement, control.INVALID_OP, None)
+        if measurement == control.SDK_MODE and op != control.GET_SETTINGS:
             return self._switch_sdk_mode(op)
         if measurement != polar.ACC:
-            return polar.response(op, measurement, NOT_SUPPORTED, None)
-        if op == GET_SETTINGS:
-            return polar.response(op, measurement, SUCCESS, polar.settings(self.settings_now))
-        return self._stop() if op == STOP else self._start(command[2:])
+            return polar.response(op, measurement, control.NOT_SUPPORTED, None)
+        if op == control.GET_SETTINGS:
+            return polar.response(op, measurement, control.SUCCESS, polar.settings(self.settings_now))
+        return self._stop() if op == control.STOP else self._start(command[2:])
 
     def _stop(self) -> bytes:
-        status = SUCCESS if self.wanted is not None else ALREADY_IN_STATE
+        status = control.SUCCESS if self.wanted is not None else control.ALREADY_IN_STATE
         self.wanted = None
-        return polar.response(STOP, polar.ACC, status)
+        return polar.response(control.STOP, polar.ACC, status)
 
     def _switch_sdk_mode(self, op: int) -> bytes:
         if self.sdk_allowed is None:
-            return polar.response(op, SDK_MODE, NOT_SUPPORTED, None)
-        if self.is_sdk_mode is (op == START) or self.wanted is not None:
-            return polar.response(op, SDK_MODE, ALREADY_IN_STATE, None)
-        self.is_sdk_mode = op == START
-        return polar.response(op, SDK_MODE, SUCCESS)
+            return polar.response(op, control.SDK_MODE, control.NOT_SUPPORTED, None)
+        if self.is_sdk_mode is (op == control.START) or self.wanted is not None:
+            return polar.response(op, control.SDK_MODE, control.ALREADY_IN_STATE, None)
+        self.is_sdk_mode = op == control.START
+        return polar.response(op, control.SDK_MODE, control.SUCCESS)
 
     def _start(self, parameters: bytes) -> bytes:
-        status, chosen = self._read_settings(parameters)
+        status, chosen = control.read_settings(parameters, self.settings_now)
         if self.wanted is not None:
-            status = ALREADY_IN_STATE
-        elif status == SUCCESS and self.room_bytes + 3 < self.min_mtu:
-            status = INVALID_MTU
+            status = control.ALREADY_IN_STATE
+        elif status == control.SUCCESS and self.room_bytes + 3 < self.min_mtu:
+            status = control.INVALID_MTU
         status = self.refusal or status
-        if status != SUCCESS:
-            return polar.response(START, polar.ACC, status, None)
+        if status != control.SUCCESS:
+            return polar.response(control.START, polar.ACC, status, None)
         self.wanted = Wanted(chosen[polar.RATE], chosen[polar.RANGE])
         self.worn.set_rate(float(chosen[polar.RATE]))
-        return polar.response(START, polar.ACC, SUCCESS, self.start_parameters())
+        return polar.response(control.START, polar.ACC, control.SUCCESS, self.start_parameters())
 
-    def _read_settings(self, parameters: bytes) -> tuple[int, dict[int, int]]:
-        """Each setting once, with one of the allowed values."""
-        chosen: dict[int, int] = {}
-        while parameters:
-            kind, count = (*parameters[:2], 0)[:2]
-            size = polar.SETTING_BYTES.get(kind, 0)
-            value, parameters = parameters[2 : 2 + size], parameters[2 + size :]
-            if kind not in self.settings_now or count != 1 or len(value) != size or kind in chosen:
-                return INVALID_PARAMETER, chosen
-            chosen[kind] = int.from_bytes(value, "little")
-            if chosen[kind] not in self.settings_now[kind]:
-                return REFUSALS[kind], chosen
-        return SUCCESS if chosen.keys() == self.settings_now.keys() else INVALID_PARAMETER, chosen
-
+    @abc.abstractmethod
     def start_parameters(self) -> bytes:
         """What follows the status of a good start."""
-        raise NotImplementedError
 
     # ------------------------------------------------------------ frames
 
@@ -229,13 +205,13 @@ class PolarSensor(ConnectedSensor):
         acc_g = np.nan_to_num(self._accs[:count], nan=-range_g).clip(-range_g, range_g)
         return self.encode(self.device_ns(float(self._times[count - 1])), acc_g)
 
+    @abc.abstractmethod
     def encode(self, t_ns: int, acc_g: Floats) -> bytes:
         """One frame."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def device_ns(self, true_s: float) -> int:
         """Nanoseconds since 2000 on its own clock."""
-        raise NotImplementedError
 
     # ------------------------------------------------------------ what can be done to it
 
@@ -258,7 +234,11 @@ class PolarH10(PolarSensor):
     about = "Polar H10 chest strap"
     model = SensorModel("polar_h10", 50.0, 130.0, 1.0, 8.0, packet=36)
     feature_bits = 0x05
-    allowed: ClassVar[Allowed] = {polar.RATE: (25, 50, 100, 200), polar.RESOLUTION: (16,), polar.RANGE: (2, 4, 8)}
+    allowed: ClassVar[control.Allowed] = {
+        polar.RATE: (25, 50, 100, 200),
+        polar.RESOLUTION: (16,),
+        polar.RANGE: (2, 4, 8),
+    }
     min_mtu = 70
     frame_samples = 36
 
@@ -283,13 +263,13 @@ class VeritySense(PolarSensor):
     model = SensorModel("verity_sense", 52.0, 130.0, 0.244, 8.0, packet=63)
     options: ClassVar = {"firmware": ("new", "old")}
     feature_bits = 0x6E
-    allowed: ClassVar[Allowed] = {
+    allowed: ClassVar[control.Allowed] = {
         polar.RATE: (52,),
         polar.RESOLUTION: (16,),
         polar.RANGE: (8,),
         polar.CHANNELS: (3,),
     }
-    sdk_allowed: ClassVar[Allowed | None] = {
+    sdk_allowed: ClassVar[control.Allowed | None] = {
         polar.RATE: (26, 52, 104, 208, 416),
         polar.RESOLUTION: (16,),
         polar.RANGE: (2, 4, 8, 16),

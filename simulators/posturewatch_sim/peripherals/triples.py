@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from typing import TYPE_CHECKING, ClassVar
 
 from bumble.att import ATT_Error
@@ -60,9 +61,9 @@ class TripleSensor(ConnectedSensor):
         """The triples."""
         return self._data
 
+    @abc.abstractmethod
     def pack(self, acc_g: Floats) -> bytes:
         """One sample."""
-        raise NotImplementedError
 
     def payloads(self, t_s: Floats, acc_g: Floats) -> list[bytes]:
         """One for each sample."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import contextlib
 from collections.abc import Callable
@@ -68,7 +69,7 @@ class Given:
     options: dict[str, str] = field(default_factory=dict)  # of its kind
 
 
-class VirtualSensor:
+class VirtualSensor(abc.ABC):
     """One sensor on the air."""
 
     kind: ClassVar[str]
@@ -123,9 +124,9 @@ class VirtualSensor:
         """At most 31 bytes."""
         return b""
 
+    @abc.abstractmethod
     async def stream(self) -> None:
         """Send what is measured, until cancelled."""
-        raise PeripheralError(f"{self.kind} sends nothing")
 
     # ------------------------------------------------------------ what is so for all
 
