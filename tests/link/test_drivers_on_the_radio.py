@@ -11,7 +11,8 @@ import pytest
 
 from posturewatch.drivers import Options, discover
 from posturewatch.drivers.bound import BoundSensor
-from posturewatch.sources.ble import BleSource
+from posturewatch.drivers.preset_files import parse_presets
+from posturewatch.sources.ble import BleSource, supervisor
 from posturewatch.types import RawSamples
 
 pytestmark = pytest.mark.asyncio
@@ -70,3 +71,21 @@ async def test_a_virtual_sensor_streams_to_its_driver(on_the_air, device: str, f
         assert left_hz == found_hz
     if "rate_hz" in options:
         assert {batch.rate_hz for batch in samples[1:]} == {options["rate_hz"]}
+
+
+@pytest.mark.parametrize("poll_s", [0.5, 2.0])
+async def test_a_sensor_that_is_only_read_streams_too(on_the_air, monkeypatch, poll_s: float):
+    monkeypatch.setattr(supervisor, "FIRST_PACKET_S", 1.0)
+    text = f'[board]\nkind = "read"\nchar = "0x2C1E"\ntype = "i16"\nunit = "mg"\npoll_s = {poll_s}\n'
+    ((family, _),) = parse_presets(text, "board.toml")
+    samples: list[Any] = []
+    async with on_the_air("sig") as air:
+        sensor = BoundSensor("board", family, air.sensor("sig").address)
+        source = BleSource(f"hci:unix:{air.port.path}", [sensor], samples.append, time.time_ns)
+        task = asyncio.create_task(source.run())
+        try:
+            await air.until(lambda: sum(isinstance(item, RawSamples) for item in samples) >= 3)
+        finally:
+            task.cancel()
+            await asyncio.wait([task], timeout=10)
+    assert (source.health["board"].reconnects, source.health["board"].gaps) == (0, 0)

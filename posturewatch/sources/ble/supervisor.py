@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from typing import TYPE_CHECKING, cast
 
 from posturewatch.drivers import Advert, GattDriver, Silence
@@ -138,13 +139,13 @@ class Supervisor:
         """Hear it out; raises when it is lost."""
         loop = asyncio.get_running_loop()
         wanted = self._sensor.family.capabilities
-        heard_s, read_s, limit_s = loop.time(), loop.time(), FIRST_PACKET_S
+        is_held = wanted.silence is Silence.HOLD
+        heard_s, limit_s, has_begun = loop.time(), FIRST_PACKET_S, False
+        read_s = -math.inf if is_held else heard_s  # one that lies still says nothing before it is asked
         while True:
             await connection.wait()
             items = connection.take()
-            if self._decode(driver, items) and limit_s == FIRST_PACKET_S:
-                limit_s = self._silent_s()
-                self._begun()
+            understood = self._decode(driver, items)
             now_s = loop.time()
             heard_s = now_s if items else heard_s
             if connection.is_lost:
@@ -152,9 +153,12 @@ class Supervisor:
             if wanted.read_every_s is not None and now_s - read_s >= wanted.read_every_s:
                 read_s = now_s
                 answers = await connection.carry_out(driver.keep_alive())
-                self._decode(driver, answers)
-                if answers and wanted.silence is Silence.HOLD:
-                    heard_s = loop.time()
+                told = self._decode(driver, answers)
+                if answers and is_held:
+                    understood, heard_s = understood or told, loop.time()
+            if understood and not has_begun:
+                limit_s, has_begun = self._silent_s(), True
+                self._begun()
             if now_s - heard_s > limit_s:
                 raise SensorLost(f"sensor {self._sensor.id}: connected, but silent for {now_s - heard_s:.0f} s")
 
