@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,6 @@ from posturewatch.cli._broker_options import broker_options, read_broker
 from posturewatch.errors import UsageError
 
 if TYPE_CHECKING:
-    from posturewatch.clock import Clock
     from posturewatch.config import LoadedConfig, Sensor
     from posturewatch.mqtt_settings import MqttSettings
     from posturewatch.recorder import RecordingCounts
@@ -55,14 +55,13 @@ def command(
     if not out.name.endswith((".jsonl", ".jsonl.gz")):
         raise UsageError(f"--out {out}: name it .jsonl, or .jsonl.gz to compress it")
     duration_s = _duration_s(duration)
-    clock = WallClock()
     if broker is not None:
-        around, sensors = Surroundings(clock, read_broker(broker, **access)), _named_sensors(names)
+        surround, sensors = partial(Surroundings, hear=read_broker(broker, **access)), _named_sensors(names)
     else:
-        around, sensors = _configured(path, wearer, clock)
+        surround, sensors = _configured(path, wearer)
 
     async def record(signals: Signals) -> None:
-        recorder = Recorder(sensors, around, _progress)
+        recorder = Recorder(sensors, surround(WallClock()), _progress)
         await recorder.run(out, signals, duration_s)
         _end_progress(out, recorder.counts)
 
@@ -98,7 +97,7 @@ def _named_sensors(names: tuple[str, ...]) -> list[Sensor]:
     return sensors
 
 
-def _configured(path: Path | None, wearer: str | None, clock: Clock) -> tuple[Surroundings, list[Sensor]]:
+def _configured(path: Path | None, wearer: str | None) -> tuple[partial[Surroundings], list[Sensor]]:
     from posturewatch.config import find_file, load  # noqa: PLC0415  keeps `--help` quick
     from posturewatch.sources.assembly import Surroundings  # noqa: PLC0415
 
@@ -111,8 +110,9 @@ def _configured(path: Path | None, wearer: str | None, clock: Clock) -> tuple[Su
     chosen = wearer if wearer is not None else next(iter(known))
     if chosen not in known:
         raise UsageError(f"--wearer {chosen!r}: known are {', '.join(known)}")
-    around = Surroundings(clock, _broker_of(loaded), loaded.bind_sensors(), loaded.config.bluetooth)
-    return around, list(known[chosen].sensor)
+    bound, bluetooth = loaded.bind_sensors(), loaded.config.bluetooth
+    surround = partial(Surroundings, hear=_broker_of(loaded), bound=bound, bluetooth=bluetooth)
+    return surround, list(known[chosen].sensor)
 
 
 def _broker_of(loaded: LoadedConfig) -> MqttSettings:
