@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 from posturewatch import __version__, messages
 from posturewatch.announcing import Announcer
 from posturewatch.broker import DEFAULT_PORT, BrokerDied, embedded_broker
-from posturewatch.config import load, to_mapped_topics
+from posturewatch.config import kept_path, load, read_kept, to_mapped_topics, write_calibration
 from posturewatch.control import listening, socket_path
 from posturewatch.desk import Desk
 from posturewatch.discovery import subject_of
-from posturewatch.errors import ConfigError, SnapshotError
+from posturewatch.errors import CommandError, ConfigError, SnapshotError
 from posturewatch.health import lowest_battery_pct
 from posturewatch.messages import Topics
 from posturewatch.mqtt_settings import MQTT_311
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from posturewatch.broker import EmbeddedBroker
     from posturewatch.clock import Clock
     from posturewatch.config import LoadedConfig, Wearer
-    from posturewatch.core.settings import Settings
+    from posturewatch.core.settings import Calibration, Settings
     from posturewatch.link import Received
     from posturewatch.mqtt_settings import MqttSettings
     from posturewatch.signals import Signals
@@ -155,7 +155,8 @@ class App:
         self._queues = [PacketQueue(watch.wearer, self._clock.now_ns) for watch in self.watches]
         self._sources = self._build_sources()
         self._save_soon = asyncio.Event()
-        self._desk = Desk(self._topics, self.watches, self._outbox, self._clock.now_ns, self._save_soon.set)
+        about = (self._topics, self.watches, self._outbox, self._clock.now_ns)
+        self._desk = Desk(*about, self._save_soon.set, self._calibrated)
         mapped = zip(self.watches, map(to_mapped_topics, self._loaded.config.wearer), strict=True)
         self._neighbourhood = Neighbourhood(mapped, self._clock.now_ns, mqtt.base_topic)
         told = given.loaded.config.home_assistant
@@ -193,7 +194,9 @@ class App:
     def _settings(self, loaded: LoadedConfig, wearer: Wearer, now_ns: int) -> Settings:
         """The core's settings.  On a fast clock a packet may be late by as many of its seconds as there are in ours."""
         settings = loaded.to_core(wearer, now_ns)
-        speed = self._given.speed
+        folder, speed = self._store.folder, self._given.speed
+        kept = [s if s.calibration else replace(s, calibration=read_kept(folder, s.id)) for s in settings.sensors]
+        settings = replace(settings, sensors=tuple(kept))
         late = [replace(sensor, lateness_ns=round(sensor.lateness_ns * speed)) for sensor in settings.sensors]
         return settings if speed <= 1.0 else replace(settings, sensors=tuple(late))
 
@@ -421,6 +424,18 @@ class App:
         for wearer, watch in zip(loaded.config.wearer, self.watches, strict=True):
             watch.change(self._settings(loaded, wearer, self._tables_ns))
         self._loaded = loaded
+
+    def _calibrated(self, sensor: str, calibration: Calibration) -> None:
+        """Keep a calibration that was made by command, and use it from now on."""
+        configured = next(s for w in self._loaded.config.wearer for s in w.sensor if s.id == sensor)
+        if configured.calibration_file is not None:
+            raise CommandError(f"sensor {sensor} has a calibration_file in the configuration: remove that line first")
+        path = kept_path(self._store.folder, sensor)
+        try:
+            write_calibration(path, calibration)
+        except OSError as error:
+            raise CommandError(f"{path}: the calibration cannot be kept ({error.strerror})") from error
+        self._renew_settings(self._loaded)
 
     async def _status(self, _: Mapping[str, Any]) -> dict[str, Any]:
         now_ns = self._clock.now_ns()

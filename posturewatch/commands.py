@@ -97,6 +97,7 @@ def read_payload(payload: bytes) -> Asked:
         return Asked(plain=text)
     try:
         content = json.loads(text, parse_constant=_refuse_constant)
+        json.dumps(content, ensure_ascii=False).encode()  # half a surrogate pair could not be answered
     except (ValueError, RecursionError) as error:
         raise CommandError(f"not JSON: {str(error)[:SHOWN]}") from None
     if not isinstance(content, dict):

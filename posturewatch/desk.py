@@ -5,11 +5,13 @@ Bounded in everything: size, rate, what is remembered.  Nothing here waits, but 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from posturewatch import messages
+from posturewatch.capturing import Capture, choose_sensor, explain
 from posturewatch.commands import (
     SHOWN,
     Address,
@@ -21,14 +23,17 @@ from posturewatch.commands import (
     to_command,
 )
 from posturewatch.errors import CommandError
-from posturewatch.types import NS_PER_S, CommandResult, Message
+from posturewatch.types import NS_PER_S, CommandResult, Happened, Message, Verb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from posturewatch.core.calibration import Attempt
+    from posturewatch.core.settings import Calibration
     from posturewatch.link import Received
     from posturewatch.messages import Topics
     from posturewatch.sinks.outbox import Outbox
+    from posturewatch.types import Command
     from posturewatch.watch import Watch
 
 log = logging.getLogger(__name__)
@@ -76,20 +81,22 @@ class DeskCounts:
 class Desk:
     """One for all wearers of a daemon."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # one parameter for each part it stands between
         self,
         topics: Topics,
         watches: Iterable[Watch],
         outbox: Outbox,
         now_ns: Callable[[], int],
         on_change: Callable[[], None],
+        on_calibrated: Callable[[str, Calibration], None] | None = None,
     ) -> None:
-        """`on_change` is called after a request that changed something worth saving."""
+        """`on_change`: something worth saving changed; `on_calibrated`: keep this, or say `CommandError` why not."""
         self._topics = topics
         self._watches = {watch.wearer: watch for watch in watches}
         self._outbox = outbox
         self._now_ns = now_ns
         self._on_change = on_change
+        self._on_calibrated = on_calibrated
         self._allowances = {name: Allowance(now_ns()) for name in (*self._watches, NOBODY)}
         self._complained_ns: int | None = None
         self._retained: set[str] = set()  # topics that were told about
@@ -119,21 +126,56 @@ class Desk:
         if not self._allowances[watch.wearer if watch else NOBODY].take(now_ns):
             self._refuse_flood(now_ns)
             return
-        asked = Asked()
-        try:
-            asked = read_payload(received.payload)
-            answer = self._carry_out(address, asked, now_ns)
-        except CommandError as error:
-            answer = _refusal(address, asked, now_ns, str(error))
-        self._count(answer)
-        self._reply(received, watch, answer)
+        self._serve(address, received.payload, now_ns, lambda answer: self._reply(received, watch, answer))
 
-    def _carry_out(self, address: Address, asked: Asked, now_ns: int) -> CommandResult:
+    def _serve(self, address: Address, payload: bytes, now_ns: int, tell: Callable[[CommandResult], None]) -> None:
+        """Carry out a request; `tell` gets its answer, now or when it is done."""
+        asked = Asked()
+
+        def done(answer: CommandResult) -> None:
+            self._count(answer)
+            tell(answer)
+
+        try:
+            asked = read_payload(payload)
+            self._carry_out(address, asked, now_ns, done)
+        except CommandError as error:
+            done(_refusal(address, asked, now_ns, str(error)))
+
+    def _carry_out(self, address: Address, asked: Asked, now_ns: int, done: Callable[[CommandResult], None]) -> None:
         watch = self._watches.get(address.wearer)
         if watch is None:
             raise CommandError(f"no wearer {address.wearer[:SHOWN]!r} is watched over here")
         command = to_command(address, asked, LocalTime(now_ns, watch.settings.reminding.utc_offsets))
-        return watch.ask(command)
+        if command.verb is Verb.CALIBRATE:
+            self._calibrate(watch, command, done)
+        else:
+            done(watch.ask(command))
+
+    def _calibrate(self, watch: Watch, command: Command, done: Callable[[CommandResult], None]) -> None:
+        """Takes ten seconds of samples; the answer comes after them."""
+        sensor = choose_sensor(watch.settings.sensors, command.key)
+
+        def conclude(attempt: Attempt) -> None:
+            error, grade = None, None
+            try:
+                if attempt.calibration is None:
+                    raise CommandError(explain(attempt))
+                self._keep_calibration(watch, sensor, attempt.calibration)
+                grade = attempt.calibration.grade
+            except CommandError as refusal:
+                error = str(refusal)
+            now_ns = self._now_ns()
+            done(CommandResult(now_ns, Verb.CALIBRATE, error is None, command.request, error, grade, sensor))
+
+        watch.capture(Capture(sensor, command.t_ns, conclude))
+
+    def _keep_calibration(self, watch: Watch, sensor: str, calibration: Calibration) -> None:
+        if self._on_calibrated is None:
+            raise CommandError("this daemon keeps no calibrations")
+        self._on_calibrated(sensor, calibration)
+        detail = {"sensor": sensor, "grade": calibration.grade}
+        watch.note(Happened(self._now_ns(), "calibrated", None, detail))
 
     def _count(self, answer: CommandResult) -> None:
         if answer.ok:
@@ -173,14 +215,19 @@ class Desk:
         """A request through the control socket: `wearer` (none: the only one), `kind`, `word` and `payload`."""
         now_ns = self._now_ns()
         address = Address(*(str(request.get(name) or "") for name in ("wearer", "kind", "word")))
-        asked = Asked()
+        answered: asyncio.Future[CommandResult] = asyncio.get_running_loop().create_future()
+
+        def tell(answer: CommandResult) -> None:
+            if not answered.done():  # whoever asked may have left
+                answered.set_result(answer)
+
         try:
             address = Address(address.wearer or self._only_wearer(), address.kind, address.word)
-            asked = read_payload(str(request.get("payload", "")).encode())
-            answer = self._carry_out(address, asked, now_ns)
         except CommandError as error:
-            answer = _refusal(address, asked, now_ns, str(error))
-        self._count(answer)
+            tell(_refusal(address, Asked(), now_ns, str(error)))
+        else:
+            self._serve(address, str(request.get("payload", "")).encode(errors="replace"), now_ns, tell)
+        answer = await answered
         return {"wearer": address.wearer, "result": messages.result_content(answer)}
 
     def _only_wearer(self) -> str:

@@ -7,21 +7,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from posturewatch import messages
+from posturewatch.capturing import PATIENCE_NS
 from posturewatch.core import pipeline
 from posturewatch.core.reminding import summarise_day, values_in_force
 from posturewatch.core.snapshot import dump_state, load_state
 from posturewatch.core.state import State, initial
-from posturewatch.errors import SnapshotError
+from posturewatch.errors import CommandError, SnapshotError
 from posturewatch.messages import for_event, prompt_key, wearer_state
 from posturewatch.notices import Notices
 from posturewatch.pacing import ShiftRate, StateThrottle
-from posturewatch.types import NS_PER_S, CommandResult, Link, RawSamples, Tick, Verb, Wear, Withdrawn
+from posturewatch.types import NS_PER_S, CommandResult, Link, RawSamples, SampleBatch, Tick, Verb, Wear, Withdrawn
 
 if TYPE_CHECKING:
+    from posturewatch.capturing import Capture
     from posturewatch.core.settings import Settings
     from posturewatch.messages import Topics
     from posturewatch.sinks.outbox import Outbox
-    from posturewatch.types import Command, Event, Incoming, Message
+    from posturewatch.types import Command, Event, Happened, Incoming, Message
 
 MOST_WAITING = 50
 LEAST_RATE_HZ = 0.01
@@ -54,6 +56,7 @@ class Watch:
         self._waiting: list[Incoming] = []
         self._expected_ns: dict[str, int] = {}  # of the last sample that waits, by sensor
         self._online: bool | None = None
+        self._capture: Capture | None = None
         self.battery_pct: int | None = None  # the emptiest of the sensors, where they tell
 
     @property
@@ -69,6 +72,8 @@ class Watch:
     def take(self, incoming: Incoming) -> None:
         """One thing that came.  Samples that cannot close a second wait for those that do: that halves the work."""
         self._waiting.append(incoming)
+        if self._capture is not None and isinstance(incoming, RawSamples | SampleBatch):
+            self._go_on_capturing(self._capture, incoming)
         if (
             not isinstance(incoming, RawSamples)
             or self._closes_a_second(incoming)
@@ -83,6 +88,21 @@ class Watch:
         if command.verb is Verb.SET and answer.ok:
             self._outbox.put(self._settings_message())
         return answer
+
+    def capture(self, capture: Capture) -> None:
+        """Let a pose be captured from the samples that come; one at a time."""
+        if self._capture is not None:
+            raise CommandError("a calibration is going on already: wait for its end")
+        self._capture = capture
+
+    def _go_on_capturing(self, capture: Capture, incoming: RawSamples | SampleBatch) -> None:
+        if capture.take(incoming):
+            self._capture = None
+            capture.conclude()
+
+    def note(self, happened: Happened) -> None:
+        """Something for the logbook that did not come out of the samples."""
+        self._tell(happened)
 
     def work(self) -> None:
         """Use everything that waits."""
@@ -104,6 +124,9 @@ class Watch:
 
     def tick(self, now_ns: int) -> None:
         """Let time pass, unless the samples do."""
+        if self._capture is not None and not 0 <= self._capture.until_ns - now_ns <= PATIENCE_NS:
+            ended, self._capture = self._capture, None
+            ended.conclude()
         behind_ns = now_ns - self.state.body.now_ns
         if len(self.settings.sensors) > 1 or not 0 <= behind_ns < FLOWING_NS:
             self.take(Tick(now_ns))

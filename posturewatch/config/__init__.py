@@ -3,7 +3,7 @@
 `load` reads it; `LoadedConfig.to_core` and `.to_mqtt` hand it on.  No module reads settings globally.
 """
 
-from posturewatch.config.calibration import read_calibration, write_calibration
+from posturewatch.config.calibration import kept_path, read_calibration, read_kept, write_calibration
 from posturewatch.config.core_settings import to_mapped_topics
 from posturewatch.config.loading import LoadedConfig, find_file, find_folder, load
 from posturewatch.config.model import Bluetooth, Broker, Config, HomeAssistant, Log, Sensor, Storage, Wearer
@@ -20,8 +20,10 @@ __all__ = [
     "Wearer",
     "find_file",
     "find_folder",
+    "kept_path",
     "load",
     "read_calibration",
+    "read_kept",
     "to_mapped_topics",
     "write_calibration",
 ]

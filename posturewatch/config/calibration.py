@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
     from posturewatch.core.settings import Vector
 
+log = logging.getLogger(__name__)
+
+GRADES = ("A", "B", "C")
 _AXES = 3
 
 
@@ -32,12 +36,31 @@ def read_calibration(path: Path) -> Calibration:
         up=_to_unit(path, "up", content["up"]),
         forward=None if forward is None else _to_unit(path, "forward", forward),
         source="file",
+        grade=grade if (grade := content.get("grade")) in GRADES else "C",
     )
 
 
 def write_calibration(path: Path, calibration: Calibration) -> None:
     """Write what `read_calibration` reads."""
-    path.write_text(json.dumps({"up": calibration.up, "forward": calibration.forward}) + "\n", "utf-8")
+    content = {"up": calibration.up, "forward": calibration.forward, "grade": calibration.grade}
+    path.write_text(json.dumps(content) + "\n", "utf-8")
+
+
+def kept_path(state_folder: Path, sensor: str) -> Path:
+    """Where the calibration that was made by command is kept."""
+    return state_folder / f"{sensor}.calibration.json"
+
+
+def read_kept(state_folder: Path, sensor: str) -> Calibration | None:
+    """The calibration that was made by command; nothing if there was none, or it cannot be used any more."""
+    path = kept_path(state_folder, sensor)
+    if not path.exists():
+        return None
+    try:
+        return read_calibration(path)
+    except ConfigError as error:
+        log.warning("%s", error)
+        return None
 
 
 def _to_unit(path: Path, name: str, vector: Any) -> Vector:

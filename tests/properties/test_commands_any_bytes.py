@@ -12,6 +12,7 @@ from posturewatch.config.core_settings import tabulate_utc_offsets
 from posturewatch.core import pipeline
 from posturewatch.core.settings import SensorSettings, Settings
 from posturewatch.errors import CommandError
+from posturewatch.messages import result
 from posturewatch.rules import discover
 from posturewatch.types import NS_PER_S, Command, CommandResult
 
@@ -19,7 +20,7 @@ NOW_NS = 1_790_000_000 * NS_PER_S
 BERLIN = tabulate_utc_offsets("Europe/Berlin", NOW_NS)
 SETTINGS = Settings("me", (SensorSettings("s"),), discover())
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.just("\ud800"),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
@@ -43,7 +44,9 @@ def test_any_payload_is_a_bounded_command_or_one_line(address, payload):
     assert command.until_ns is None or abs(command.until_ns) < 1 << 63
     assert all(len(text or "") <= 200 for text in (command.request, command.cycle, command.reason))
     _, events = pipeline.advance(pipeline.initial(SETTINGS), command, SETTINGS)
-    assert sum(isinstance(event, CommandResult) for event in events) == 1
+    (answer,) = [event for event in events if isinstance(event, CommandResult)]
+    told = json.loads(result("pw/wearer/me/result", answer).payload)
+    assert told["transaction"] == command.request
 
 
 @given(st.text(max_size=60))
