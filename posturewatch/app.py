@@ -342,7 +342,7 @@ class App:
             simulated=any(watch.simulated for watch in self.watches),
         )
         states = [message for watch in self.watches for message in watch.announce(now_ns)]
-        subjects = [subject_of(watch.settings, watch.simulated) for watch in self.watches]
+        subjects = [subject_of(watch.settings, watch.simulated, self._sources.health) for watch in self.watches]
         return self._announcer.announce(subjects, [info, self._health(), *self._sensor_healths(), *states])
 
     def _hear(self, received: Received) -> None:

@@ -201,6 +201,39 @@ COMMANDS: tuple[Entity, ...] = (
     _button(Verb.TEST_REMINDER, "Test reminder", "bell-ring-outline", entity_category=DIAGNOSTIC),
 )
 
+SENSOR: tuple[Entity, ...] = (
+    Entity(
+        "binary_sensor",
+        "connected",
+        "Connected",
+        {
+            "value_template": _flag("connected"),
+            "device_class": "connectivity",
+            "entity_category": DIAGNOSTIC,
+        },
+    ),
+    _sensor("fault", "Fault", "alert-circle-outline", entity_category=DIAGNOSTIC),
+    _number_of(
+        "rssi_dbm",
+        "Signal",
+        "signal",
+        "dBm",
+        device_class="signal_strength",
+        entity_category=DIAGNOSTIC,
+        enabled_by_default=False,
+    ),
+    _number_of(
+        "rate_hz",
+        "Rate",
+        "sine-wave",
+        "Hz",
+        device_class="frequency",
+        entity_category=DIAGNOSTIC,
+        enabled_by_default=False,
+    ),
+    _total("reconnects", "Reconnects", "bluetooth-connect"),
+)  # of a sensor that tells how it does; its id is added to key and name
+
 BRIDGE: tuple[Entity, ...] = (
     Entity(
         "binary_sensor",

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from posturewatch import __version__
 from posturewatch.core.posture import INCLINED
-from posturewatch.discovered import BRIDGE, COMMANDS, EVENTS, NEEDS_ANGLE, NEEDS_BOUTS, SETTINGS, STATES
+from posturewatch.discovered import BRIDGE, COMMANDS, EVENTS, NEEDS_ANGLE, NEEDS_BOUTS, SENSOR, SETTINGS, STATES
 from posturewatch.types import Message, Verb
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from posturewatch.core.settings import Settings
     from posturewatch.discovered import Entity
@@ -39,6 +39,7 @@ class Subject:
     sees_bouts: bool = True  # the placement shows held postures and shifts
     sees_angle: bool = True  # the placement shows an inclination, once calibrated
     snooze_minutes: tuple[int, ...] = (5, 10, 15)
+    sensors: tuple[str, ...] = ()  # that tell how they do
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +69,15 @@ class Home:
         return f"{slug(self.topics.base)}_wearer_{wearer}"
 
 
-def subject_of(settings: Settings, simulated: bool) -> Subject:
-    """What discovery needs of a wearer's settings."""
+def subject_of(settings: Settings, simulated: bool, telling: Collection[str] = ()) -> Subject:
+    """What discovery needs of a wearer's settings; `telling` are the sensors that tell how they do."""
     return Subject(
         settings.wearer,
         simulated=simulated,
         sees_bouts=settings.params.static_bouts,
         sees_angle=any(sensor.placement in INCLINED for sensor in settings.sensors),
         snooze_minutes=settings.reminding.snooze_minutes,
+        sensors=tuple(sensor.id for sensor in settings.sensors if sensor.id in telling),
     )
 
 
@@ -115,6 +117,11 @@ def wearer_device(home: Home, subject: Subject) -> Message:
         components[entity.key] = component = _component(device_id, device["name"], entity, place)
         if entity.without_sensor:
             component["availability"] = [bridge]
+    for sensor in subject.sensors:
+        for entity in SENSOR:
+            own = replace(entity, key=f"{sensor}_{entity.key}", name=f"{sensor} {entity.name.lower()}")
+            components[own.key] = component = _component(device_id, device["name"], own, place)
+            component |= {"state_topic": home.topics.health(sensor), "availability": [bridge]}
     return _message(home, device_id, device, shared, components)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -52,7 +53,7 @@ def announce(one: Announcer, *wearers: str, base: str = "posturewatch") -> dict[
 
 
 def test_every_entity_has_an_id_of_its_own_and_its_name_makes_its_entity_id() -> None:
-    both = discovery(HOME, [ANNA, Subject("bridge")])
+    both = discovery(HOME, [replace(ANNA, sensors=("strap", "tag")), Subject("bridge")])
     devices = [content(message) for message in both]
     assert len({d["device"]["identifiers"][0] for d in devices}) == 3
     parts = [(d["device"]["name"], part) for d in devices for part in d["components"].values()]
@@ -67,9 +68,10 @@ def test_every_template_reads_a_key_of_the_message_on_its_topic() -> None:
         "wearer/anna/state": payloads.WearerState,
         "wearer/anna/settings": payloads.WearerSettings,
         "bridge/health": payloads.BridgeHealth,
+        "sensor/strap/health": payloads.SensorHealth,
         "bridge/info": payloads.BridgeInfo,
     }
-    told = [content(bridge_device(HOME)), content(wearer_device(HOME, ANNA))]
+    told = [content(bridge_device(HOME)), content(wearer_device(HOME, replace(ANNA, sensors=("strap",))))]
     seen = set()
     for device in told:
         for part in device["components"].values():
@@ -134,6 +136,13 @@ def test_a_simulated_wearer_is_marked() -> None:
 def test_a_placement_gets_no_entity_that_it_can_never_fill(placement: Placement, missing: set[str]) -> None:
     subject = subject_of(Settings("anna", sensors=(SensorSettings("one", placement),)), simulated=False)
     assert set(parts_of()) - set(parts_of(subject)) == missing
+
+
+def test_a_sensor_that_tells_how_it_does_is_shown_with_its_wearer_and_others_are_not() -> None:
+    settings = Settings("anna", sensors=(SensorSettings("strap", Placement.CHEST), SensorSettings("tag")))
+    parts = parts_of(subject_of(settings, False, {"strap": None, "another": None}))
+    topics = {part["state_topic"] for key, part in parts.items() if key.endswith("_connected")}
+    assert topics == {"posturewatch/sensor/strap/health"}
 
 
 def test_a_component_that_is_no_longer_told_is_taken_out_rather_than_left_out() -> None:
