@@ -42,9 +42,9 @@ HAPPENINGS = (
 
 
 class Payload(BaseModel):
-    """What all messages share: nothing unannounced, nothing that is not a number."""
+    """What all messages share: nothing unannounced, nothing that is not a number; built when first used."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_enum_values=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_enum_values=True, defer_build=True)
 
 
 class WearerInfo(Payload):

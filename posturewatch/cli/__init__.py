@@ -66,6 +66,7 @@ def group() -> None:
 def main() -> NoReturn:
     """Run the command line and leave with its exit code: 0, 1 bug, 2 usage, 3 refused outside, 130 interrupted."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: threads for sums of a second cost memory only
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it would read the metadata of every package
     sys.exit(_run())
 
 

@@ -43,7 +43,8 @@ def check(file: Path | None) -> None:
     """Check FILE (or the usual one), the sensor presets beside it and the environment: a line for each mistake."""
     from posturewatch.clock import read_wall_ns  # noqa: PLC0415
     from posturewatch.config import find_file, find_folder, load  # noqa: PLC0415  keeps `--help` quick
-    from posturewatch.drivers.preset_files import USER_FOLDER, families, load_presets  # noqa: PLC0415
+    from posturewatch.drivers import USER_FOLDER  # noqa: PLC0415
+    from posturewatch.drivers.preset_files import families, load_presets  # noqa: PLC0415
 
     loaded = load(file or find_file(os.environ), os.environ)
     loaded.to_mqtt()

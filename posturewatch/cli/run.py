@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 @click.option("--check", is_flag=True, help="Only find out whether everything is right.")
 def command(path: Path | None, check: bool) -> int:
     """Run the daemon: sensors in, reminders out over MQTT.  SIGTERM stops it, SIGHUP reads the configuration again."""
+    gc.disable()  # what is loaded now stays for good: nothing to look for
     from posturewatch.app import Given, run  # noqa: PLC0415  keeps `--help` quick
     from posturewatch.clock import WallClock, read_wall_ns  # noqa: PLC0415
     from posturewatch.log_output import logging_to_stderr  # noqa: PLC0415
@@ -39,6 +41,8 @@ def command(path: Path | None, check: bool) -> int:
         return 0
 
     async def serve(signals: Signals) -> None:
+        gc.freeze()
+        gc.enable()
         await run(Given(loaded, WallClock(), signals, os.environ))
 
     with logging_to_stderr(loaded.config.log.level, loaded.config.log.format):

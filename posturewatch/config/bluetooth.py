@@ -5,9 +5,8 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
-from posturewatch.drivers import Options
+from posturewatch.drivers import USER_FOLDER, Options, find_family
 from posturewatch.drivers.bound import BoundSensor
-from posturewatch.drivers.preset_files import families
 from posturewatch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ def bind_sensors(config: Config, folder: Path | None, origin: Callable[[KeyPath]
     wanted = [(path, sensor) for path, sensor in _walk(config) if sensor.source == "ble"]
     if not wanted:
         return {}
-    known = families(folder)
+    known = _find_families({sensor.family or "" for _, sensor in wanted}, folder)
     bound = {sensor.id: _bind(sensor, known, origin((*path, "family"))) for path, sensor in wanted}
     _refuse_shared(wanted, origin)
     connected = [name for name, sensor in bound.items() if not sensor.family.capabilities.is_advertised]
@@ -35,6 +34,16 @@ def bind_sensors(config: Config, folder: Path | None, origin: Callable[[KeyPath]
             f"{most}: use sensors that only advertise, or raise it if your adapter holds more"
         )
     return bound
+
+
+def _find_families(names: set[str], folder: Path | None) -> Mapping[str, Family]:
+    """Those of `names`, or all there are: reading presets costs a tenth of a start, and most need none."""
+    found = {name: family for name in names if (family := find_family(name)) is not None}
+    if len(found) == len(names) and (folder is None or not any((folder / USER_FOLDER).glob("*.toml"))):
+        return found
+    from posturewatch.drivers.preset_files import families  # noqa: PLC0415  for who has presets, or a mistake
+
+    return families(folder)
 
 
 def _walk(config: Config) -> Iterator[tuple[KeyPath, Sensor]]:

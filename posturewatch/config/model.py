@@ -61,7 +61,8 @@ Day = Annotated[str, AfterValidator(_check_day)]
 class Section(BaseModel):
     """What all tables have in common: no unknown keys, no change afterwards, no guessing of types."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    # A table inside another needs nothing built of its own.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
 
 class Broker(Section):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 BATTERY_SERVICE = "0000180f-0000-1000-8000-00805f9b34fb"
 BATTERY_LEVEL = "00002a19-0000-1000-8000-00805f9b34fb"  # one byte, percent (Battery Service 1.1)
+USER_FOLDER = "sensors"  # inside the folder of the configuration: presets of the user
 SURE, LIKELY, NO = 100, 50, 0  # how well an advertisement fits a family
 
 
@@ -256,6 +257,14 @@ def read_battery(offered: Offered) -> Generator[Request, bytes, int | None]:
         DecodeError,
     ):  # thrown in; if the connection is lost, the next step meets it
         return None
+
+
+def find_family(name: str) -> Family | None:
+    """The family `name` if a module of this folder is called like it; no other module is imported for it."""
+    if name not in {module.name for module in pkgutil.iter_modules(__path__)}:
+        return None
+    found: tuple[Family, ...] = getattr(importlib.import_module(f"{__name__}.{name}"), "FAMILIES", ())
+    return next((family for family in found if family.id == name), None)
 
 
 def discover() -> dict[str, Family]:

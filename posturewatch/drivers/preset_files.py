@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from posturewatch.config.places import find_line, locate_keys
-from posturewatch.drivers import discover
+from posturewatch.drivers import USER_FOLDER, discover
 from posturewatch.drivers.described import DescribedFamily
 from posturewatch.drivers.preset_checks import find_problems, to_preset
 from posturewatch.drivers.preset_model import PresetKeys
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from posturewatch.config.places import Path as KeyPath
     from posturewatch.drivers import Family
 
-USER_FOLDER = "sensors"  # inside the folder of the configuration
 _OWN_FOLDER = Path(__file__).parent / "presets"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _MAX_BYTES, _MAX_FILES = 64_000, 200

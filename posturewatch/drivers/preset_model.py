@@ -59,7 +59,7 @@ Invalid = Annotated[list[int], Field(max_length=16)]
 
 
 class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 class MatchKeys(Strict):

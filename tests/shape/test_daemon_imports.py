@@ -53,6 +53,19 @@ def test_a_checked_start_imports_nothing_heavy(tmp_path):
     assert "posturewatch_sim" not in seen
 
 
+def test_a_sensor_that_needs_no_preset_reads_none(tmp_path):
+    def check(family: str) -> set[str]:
+        sensor = f'source = "ble"\nfamily = "{family}"\naddress = "A0:9E:1A:00:00:01"\n'
+        path = tmp_path / "posturewatch.toml"
+        path.write_text(f'[[wearer]]\nid = "me"\n[[wearer.sensor]]\nid = "chest"\nplacement = "chest"\n{sensor}')
+        command = [sys.executable, "-X", "importtime", "-m", "posturewatch", "run", "--check", "--config", str(path)]
+        said = subprocess.run(command, check=True, capture_output=True, text=True).stderr
+        return {line.split("|")[-1].strip() for line in said.splitlines() if line.startswith("import time:")}
+
+    assert "posturewatch.drivers.preset_files" not in check("polar")
+    assert "posturewatch.drivers.preset_files" in check("microbit")
+
+
 def test_help_imports_no_command_and_no_science():
     command = [sys.executable, "-X", "importtime", "-m", "posturewatch", "--help"]
     result = subprocess.run(command, check=True, capture_output=True, text=True)
