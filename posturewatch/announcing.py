@@ -40,6 +40,7 @@ class Announcer:
         self._told = told
         self._known = read_announced(self._path)
         self._home = Home(topics, told.prefix, dict(self._known))
+        self._described: tuple[tuple[Subject, ...], list[Message], dict[str, dict[str, str]]] = ((), [], {})
 
     @property
     def subscriptions(self) -> tuple[str, ...]:
@@ -48,14 +49,21 @@ class Announcer:
 
     def announce(self, subjects: Iterable[Subject], states: Iterable[Message]) -> list[Message]:
         """All that the broker should keep, in the order in which it can be understood; first what it should not."""
-        described = discovery(self._home, subjects) if self._told.discovery else []
+        described, parts = self._describe(tuple(subjects)) if self._told.discovery else ([], {})
         current = [*described, *states]
         kept: dict[str, dict[str, str]] = {message.topic: {} for message in current if message.retain}
-        kept |= {message.topic: components_of(message) for message in described}
+        kept |= parts
         kept[self._topics.bridge("state")] = {}  # our last will
         stale = sorted(self._known.keys() - kept.keys())
         self._remember(kept | {topic: {} for topic in stale})  # until the broker has confirmed it
         return [*forget(stale), *current]
+
+    def _describe(self, subjects: tuple[Subject, ...]) -> tuple[list[Message], dict[str, dict[str, str]]]:
+        """The descriptions, and the components in each; a millisecond a wearer, so only when something changed."""
+        if self._described[0] != subjects or not self._described[1]:
+            described = discovery(self._home, subjects)
+            self._described = (subjects, described, {m.topic: components_of(m) for m in described})
+        return self._described[1], self._described[2]
 
     def withdraw(self) -> list[Message]:
         """Let the broker forget everything of us, but for our last word."""
