@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from posturewatch.core.body import Body
-from posturewatch.core.reminding import command, initial, step
+from posturewatch.core.reminding import command, initial, step, surround
 from posturewatch.core.settings import Limits, Reminding, Settings
 from posturewatch.core.snapshot import dump_state, load_state
 from posturewatch.rules import discover
@@ -28,6 +28,7 @@ from posturewatch.types import (
     Prompt,
     ReminderPhase,
     RuleDue,
+    Surroundings,
     Verb,
     Wear,
 )
@@ -49,7 +50,9 @@ ZERO = dataclasses.replace(BRISK, grace_s=0.0, min_gap_s=0.0, missed_pause_s=0.0
 MANNERS = st.sampled_from([Reminding(), BRISK, TIGHT, QUIET, AS_DUE, ZERO])
 
 ACTS = st.tuples(
-    st.sampled_from(["sit", "sit", "sit", "walk", "shift", "stand", "lie", "lean", "excursion", "off", "lost", "gap"]),
+    st.sampled_from(
+        ["sit", "sit", "sit", "walk", "shift", "stand", "lie", "lean", "excursion", "off", "lost", "gap", "meet"]
+    ),
     st.integers(1, 260),
 )
 ASKS = st.builds(
@@ -140,6 +143,7 @@ class Day:
             assert state.enabled is not False
             assert state.paused_until_ns <= prompt.t_ns
             assert state.wearer_hold is None
+            assert state.surroundings is None
             assert not any(a <= prompt.t_ns < b for a, b in manners.quiet) or state.quiet_hours is not None
 
     def _sit(self, seconds: int) -> None:
@@ -166,6 +170,13 @@ class Day:
             micro = {"micro_break_ended": True} if body.break_kind is BreakKind.MICRO else {}
             self._second(break_over=True, **micro)
         body.break_kind, body.break_progress_frac = None, 0.0
+
+    def _meet(self, seconds: int) -> None:
+        """What other devices say ends by itself, is taken back, or is said anew."""
+        now_ns = self.body.now_ns
+        told = Surroundings(now_ns, "in a meeting" if seconds % 3 else None, now_ns + seconds * NS_PER_S)
+        surround(self.state, told, now_ns, self.events)
+        self._sit(seconds)
 
     def _shift(self, seconds: int) -> None:
         self.body.static_s, self.body.static_since_ns = 0.0, self.body.now_ns

@@ -742,6 +742,42 @@ def test_next_break_is_foreseen():
     assert wearer.state.next_break_ns == pytest.approx((START_S + 30 * MIN) * NS_PER_S, abs=2 * NS_PER_S)
 
 
+# ---------------------------------------------------------------- does it help
+
+
+def test_reminders_are_counted_as_answered_or_missed_by_their_rung_and_told_at_midnight():
+    wearer = break_due(soft_rung=1, firm_rung=2, max_escalations=0)  # the soft one before was missed
+    wearer.walk(125)
+    assert (wearer.state.answered, wearer.state.missed) == ([0, 0, 1, 0], [0, 1, 0, 0])
+    wearer.body.now_ns += 16 * 3600 * NS_PER_S
+    wearer.sit(1)
+    summary = next(e for e in wearer.all_of(Happened) if e.event_type == "day_summary")
+    assert summary.detail == {
+        "breaks": 1,
+        "snoozes": 0,
+        "answered_rung_1": 0,
+        "missed_rung_1": 1,
+        "answered_rung_2": 1,
+        "missed_rung_2": 0,
+    }
+    assert (wearer.state.answered, wearer.state.missed) == ([0] * 4, [0] * 4)
+
+
+def test_a_reminder_that_was_snoozed_and_then_missed_counts_once():
+    wearer = shift_due(max_escalations=0)
+    wearer.say(Verb.SNOOZE, minutes=5)
+    wearer.sit(25 * MIN)
+    assert "missed" in wearer.happened()
+    assert wearer.state.answered[1] == 1
+    assert wearer.state.missed[1] == 0
+
+
+def test_a_quiet_day_has_no_summary():
+    wearer = Wearer().sit(60)
+    wearer.body.now_ns += 16 * 3600 * NS_PER_S
+    assert "day_summary" not in wearer.sit(1).happened()
+
+
 # ---------------------------------------------------------------- the page
 
 
