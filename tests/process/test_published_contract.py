@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WEARERS = 100
-STEADY_S = 15.0
+STEADY_S = 12.0
 
 
 def pattern_of(topic: str) -> re.Pattern[str]:
@@ -147,3 +147,24 @@ def test_a_hundred_wearers_are_described_and_published_without_flooding(
     assert max(per_wearer.values()) / STEADY_S <= 1.0, per_wearer.most_common(3)
     assert not [topic for topic, _, _ in ears.heard[steady:] if CONFIG.fullmatch(topic)]
     assert program.end(signal.SIGTERM) == 0
+
+
+def test_a_broker_that_forbids_discovery_is_told_once_and_everything_else_goes_on(
+    start: Any, configure: Any, start_broker: Any, listen: Any, tmp_path: Path
+) -> None:
+    access = tmp_path / "access-list"
+    access.write_text("topic readwrite posturewatch/#\n")
+    access.chmod(0o644)
+    broker = start_broker(f"allow_anonymous true\nacl_file {access}")
+    ears = listen(broker.port)
+    program = start("run", "--config", str(configure(broker.port)))
+    ears.until("me/state")
+    ears.until("bridge/health")
+    broker.stop()
+    broker.start()
+    heard = len(ears.heard)
+    ears.until("me/state", since=heard)
+    assert program.end(signal.SIGTERM) == 0
+    errors = [line for line in program.say().splitlines() if "ERROR" in line]
+    assert len(errors) == 2, errors  # one for each device
+    assert all("homeassistant/device/" in line and "access list" in line for line in errors)
