@@ -83,7 +83,8 @@ async def _serve(
 
 
 async def _until_end(control: Any, simulation: Any, duration_s: float | None) -> None:
-    jobs = [asyncio.create_task(job) for job in (control.ended.wait(), simulation.until_end(duration_s))]
+    endings = (control.ended.wait(), simulation.until_end(duration_s), simulation.until_failure())
+    jobs = [asyncio.create_task(ending) for ending in endings]
     aside = [asyncio.create_task(job) for job in (control.read_stdin(), simulation.report())]
     try:
         done, _ = await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)

@@ -180,8 +180,9 @@ def _send(
     if is_radio(transport):
         serve(scene, given, duration_s, _speed(options["speed"]), options)
         return
-    if options["control"] is not None:
-        raise UsageError("--control belongs to --transport unix:PATH or vhci")
+    for name in ("control", "battery_low"):
+        if options[name] is not None:
+            raise UsageError(f"--{name.replace('_', '-')} belongs to --transport unix:PATH or vhci")
     if len(options["device"]) > 1:
         raise UsageError(f"--device can be given once with --transport {transport}")
     options["device"] = next(iter(options["device"]), None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ from bumble.link import LocalLink
 
 if TYPE_CHECKING:
     from bumble.core import PhysicalTransport
+
+logging.getLogger("bumble").setLevel(logging.CRITICAL)  # it reports each packet that arrives after a link's end
 
 MIN_INTERVAL_UNITS = 32  # 20 ms: the shortest that is allowed (vol. 4, part E, 7.8.5)
 INTERVAL_UNIT_S = 0.000625

@@ -124,6 +124,13 @@ class Simulation:
             await asyncio.sleep(REPORT_EVERY_S)
             self.say("sent", devices=self.counts())
 
+    async def until_failure(self) -> None:
+        """For ever, or until a sensor fails, which is a bug: raises what it was."""
+        tasks = [task for sensor in self.sensors.values() for task in sensor.tasks]
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
+
     async def until_end(self, duration_s: float | None) -> None:
         """Until the last script has ended; for ever if one has no end."""
         ends_s = [sensor.worn.plan.end_s(duration_s) for sensor in self.sensors.values()]

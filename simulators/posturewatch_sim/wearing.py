@@ -18,6 +18,7 @@ from posturewatch_sim.stream import TILE_S, Stream
 KEPT_TILES = 2
 UNITS_PER_G = 100_000.0  # 10 µg
 FOREVER_S = 1e6
+EARLIEST_S, APART_S = 10.0, 3.0  # into a minute, for making the next
 Readings = tuple[Floats, NDArray[np.int32]]  # true times in seconds, and [n, 3] in units of 10 µg
 
 
@@ -79,6 +80,12 @@ class WornSensor:
             times.append(t_s[a:b])
             accs.append(acc[a:b])
         return np.concatenate(times), self._with_stuck_axes(np.concatenate(accs))
+
+    def prepare(self, at_s: float, number: int) -> None:
+        """Make the next minute in time; each of several sensors at another moment, so that none holds up the rest."""
+        minute, into_s = divmod(at_s, TILE_S)
+        if into_s > EARLIEST_S + number * APART_S % (TILE_S - 2 * EARLIEST_S):
+            self._tile(int(minute) + 1)
 
     def snapshot_g(self, at_s: float) -> Floats:
         """The newest sample at this moment, as `[1, 3]` in g."""

@@ -22,6 +22,7 @@ from posturewatch.radio import open_radio
 
 PROGRAM = [sys.executable, "-m", "posturewatch", "simulate"]
 PATIENCE_S = 20.0
+NO_VHCI = pytest.mark.skipif(Path("/dev/vhci").exists(), reason="this machine has /dev/vhci")
 
 HOLD = """
 import asyncio, sys
@@ -173,6 +174,7 @@ def test_a_script_that_ends_ends_the_simulation_and_its_truth_is_written(short_p
     ("words", "code", "says"),
     [
         (["--transport", "unix:/nowhere/air"], 3, "name another path"),
+        pytest.param(["--transport", "vhci"], 3, "load the kernel module hci_vhci", marks=NO_VHCI),
         (["--transport", "vhci:1"], 2, "allowed are file, process, mqtt, unix:PATH and vhci"),
         (["--transport", "unix:{}", "--device", "polar_h11"], 2, "there are polar_h10"),
         (["--transport", "unix:{}", "--device", "polar_h10,colour=red"], 2, "'colour=red' is not known"),

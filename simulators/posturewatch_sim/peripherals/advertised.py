@@ -39,6 +39,7 @@ class AdvertisedSensor(VirtualSensor):
             await self.clock.sleep_until(at_s)
             if self.is_mute or self.is_stopped or not self.device.is_advertising:
                 continue
+            self.worn.prepare(at_s, self.given.number)
             data = self.advertisement()
             self.samples += 1
             if self.is_dropped():

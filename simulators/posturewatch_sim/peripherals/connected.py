@@ -122,6 +122,7 @@ class ConnectedSensor(VirtualSensor):
             if not was_streaming:
                 self.begin()
                 was_streaming = True
+            self.worn.prepare(at_s, self.given.number)
             t_s, acc = self.worn.readings(told_s, at_s)
             told_s = at_s
             for payload in self.payloads(t_s, self.measured(np.asarray(acc / UNITS_PER_G))):

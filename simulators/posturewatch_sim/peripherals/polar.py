@@ -7,6 +7,7 @@ A stream that nobody stopped goes on after the connection ended, as on the real 
 from __future__ import annotations
 
 import abc
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -127,7 +128,8 @@ class PolarSensor(ConnectedSensor):
 
     async def _indicate(self, answer: bytes) -> None:
         for connection in list(self.device.connections.values()):
-            await self.device.gatt_server.indicate_subscriber(connection, self._control, answer)
+            with contextlib.suppress(TimeoutError):  # the link ended before the confirmation came
+                await self.device.gatt_server.indicate_subscriber(connection, self._control, answer)
 
     def answer(self, command: bytes) -> bytes:
         """Carry out one command."""
@@ -261,7 +263,7 @@ class VeritySense(PolarSensor):
     kind = "verity_sense"
     about = "Polar Verity Sense"
     model = SensorModel("verity_sense", 52.0, 130.0, 0.244, 8.0, packet=63)
-    options: ClassVar = {"firmware": ("new", "old")}
+    options: ClassVar = {"firmware": ("new", "old"), "worn": ("skin", "clip")}
     feature_bits = 0x6E
     allowed: ClassVar[control.Allowed] = {
         polar.RATE: (52,),
@@ -278,9 +280,17 @@ class VeritySense(PolarSensor):
     min_mtu = 140
     frame_samples = 63
     factor_g: ClassVar[float] = 0.000244
+    no_pulse_s: ClassVar[float] = 600.0  # so long it stays on without a heart to hear, but for its SDK mode
 
     def _frame_size(self, _room: int) -> int:
         return self.frame_samples
+
+    def payloads(self, t_s: Floats, acc_g: Floats) -> list[bytes]:
+        """Full frames, until it switches itself off for want of a pulse."""
+        has_pulse = self.option("worn") == "skin" or self.is_sdk_mode
+        if not has_pulse and self.clock.now_s() - self.booted_s > self.no_pulse_s and not self.is_held:
+            self.soon(self.hold())
+        return super().payloads(t_s, acc_g)
 
     def start_parameters(self) -> bytes:
         """Older firmware tells the factor."""

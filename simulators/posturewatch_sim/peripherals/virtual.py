@@ -107,7 +107,7 @@ class VirtualSensor(abc.ABC):
             self.radio,
         )
         self.device.gatt_server.max_mtu = given.mtu
-        self._tasks: list[asyncio.Task[None]] = []
+        self.tasks: list[asyncio.Task[None]] = []
 
     # ------------------------------------------------------------ what a kind says
 
@@ -158,13 +158,13 @@ class VirtualSensor(abc.ABC):
         """Switch on."""
         await self.device.power_on()
         await self.show()
-        self._tasks = [asyncio.create_task(job, name=f"{self.given.id}") for job in (self.stream(), self._suffer())]
+        self.tasks = [asyncio.create_task(job, name=f"{self.given.id}") for job in (self.stream(), self._suffer())]
 
     async def stop(self) -> None:
         """Switch off."""
-        for task in self._tasks:
+        for task in self.tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self.tasks, return_exceptions=True)
         self.air.remove(self.radio)
 
     async def show(self) -> None:
