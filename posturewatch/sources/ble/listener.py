@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 SILENT_LEAST_S = 10.0
 SILENT_PACKETS = 6.0  # so many in a row are not missed by chance
+SILENT_MOST_S = 60.0  # a sensor that is rarely heard gets so much patience; longer gaps end a held posture anyway
 WAITING = 100
 
 
@@ -39,7 +40,8 @@ class Listener:
     async def run(self) -> None:
         """Listen until cancelled."""
         limit_s = max(SILENT_LEAST_S, SILENT_PACKETS * self._sensor.family.capabilities.expected_every_s)
-        is_lost = False
+        loop = asyncio.get_running_loop()
+        heard_s, is_lost = loop.time(), False
         with self._ears.listening(self._hear):
             while True:
                 try:
@@ -49,8 +51,11 @@ class Listener:
                     self._miss(limit_s, is_lost)
                     is_lost = True
                     continue
+                away_s, heard_s = loop.time() - heard_s, loop.time()
                 if is_lost:
                     is_lost = False
+                    if away_s < SILENT_MOST_S:  # it was there all the time, and only advertises more rarely
+                        limit_s = min(1.5 * away_s, SILENT_MOST_S)
                     self._stream.begin()
                     self._stream.health.reconnects += 1
                     log.info("sensor %s: heard again", self._sensor.id)
