@@ -86,10 +86,15 @@ class HciAdapter:
             raise
 
     async def remove(self, listener: Listener) -> None:
-        """Scan for it no more."""
+        """Scan for it no more; a controller that is gone does not scan anyway."""
         self._listeners.discard(listener)
-        if self._device is not None:
+        with contextlib.suppress(BleakBluetoothNotAvailableError):
             await self._scan_as_wanted()
+
+    def drop(self) -> None:
+        """It does not answer any more: take it for pulled, so that it is opened anew."""
+        if self._device is not None:
+            self._lost(self._device)
 
     async def _scan_as_wanted(self) -> None:
         async with self._scanning:
@@ -97,13 +102,20 @@ class HciAdapter:
             device = self._device
             if device is None or wanted == self._scan_mode:
                 return
-            with translated(f"radio {self.transport}"):
-                async with asyncio.timeout(OPEN_S):
-                    if self._scan_mode is not None:
-                        await device.stop_scanning()
-                    if wanted is not None:
-                        await device.start_scanning(active=wanted, filter_duplicates=False)
-            self._scan_mode = wanted
+            try:
+                with translated(f"radio {self.transport}"):
+                    async with asyncio.timeout(OPEN_S):
+                        await self._switch_scan(device, wanted)
+            except BleakBluetoothNotAvailableError:
+                self.drop()
+                raise
+
+    async def _switch_scan(self, device: Device, wanted: bool | None) -> None:
+        if self._scan_mode is not None:
+            await device.stop_scanning()
+        if wanted is not None:
+            await device.start_scanning(active=wanted, filter_duplicates=False)
+        self._scan_mode = wanted
 
     def _hear(self, advertisement: Advertisement) -> None:
         for listener in list(self._listeners):
@@ -153,9 +165,13 @@ class HciAdapter:
 
     async def _hang_up(self) -> None:
         transport, self._open = self._open, None
-        if transport is not None:
-            with contextlib.suppress(BaseBumbleError, OSError):
-                await transport.close()
+        if transport is None:
+            return
+        with contextlib.suppress(BaseBumbleError, OSError):
+            await transport.close()
+        stream = getattr(transport.sink, "transport", None)
+        if isinstance(stream, asyncio.WriteTransport):
+            stream.abort()  # closing would wait for one that does not read
 
 
 @contextlib.contextmanager

@@ -179,10 +179,14 @@ class HciClient(BaseBleakClient):
             return
         ended = asyncio.Event()
         connection.on(connection.EVENT_DISCONNECTION, lambda _: ended.set())
-        with contextlib.suppress(BaseBumbleError):  # it ended meanwhile
+        try:
             async with asyncio.timeout(DISCONNECT_S):
-                await connection.disconnect()
+                with contextlib.suppress(BaseBumbleError):  # it ended meanwhile
+                    await connection.disconnect()
                 await ended.wait()
+        except TimeoutError:
+            self.adapter.drop()
+            raise BleakError(f"{self.address}: the radio does not answer") from None
 
     async def pair(self, *_arguments: Any, **_options: Any) -> None:
         """Just works, or not at all: nobody is there to confirm a number."""

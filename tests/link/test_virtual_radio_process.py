@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 from bleak import BleakClient, BleakScanner
+from bleak.exc import BleakBluetoothNotAvailableError, BleakError
 from posturewatch_sim.peripherals import boards
 
 from posturewatch.cli.simulate import command
 from posturewatch.errors import PosturewatchError
-from posturewatch.radio import open_radio
+from posturewatch.radio import hci_adapter, hci_client, open_radio
 
 PROGRAM = [sys.executable, "-m", "posturewatch", "simulate"]
 PATIENCE_S = 20.0
@@ -123,6 +124,27 @@ async def test_a_sensor_is_free_again_soon_after_its_client_was_killed(simulator
             await holder.wait()
             found = await BleakScanner.find_device_by_address("C0:5E:00:00:00:01", 2.0, **radio.scanner_arguments)
             assert found is not None
+
+
+@pytest.mark.asyncio
+async def test_a_radio_that_freezes_is_given_up_and_opened_anew(simulator, monkeypatch):
+    monkeypatch.setattr(hci_adapter, "OPEN_S", 0.5)
+    monkeypatch.setattr(hci_client, "DISCONNECT_S", 0.5)
+    async with simulator("--device", "sig") as sim, open_radio(sim.radio) as radio:
+        device = await BleakScanner.find_device_by_address("C0:5E:00:00:00:01", 5.0, **radio.scanner_arguments)
+        client = BleakClient(device, **radio.client_arguments)
+        await client.connect()
+        sim.process.send_signal(signal.SIGSTOP)
+        with pytest.raises(BleakError, match="does not answer"):
+            await client.disconnect()
+        await asyncio.sleep(0.1)
+        assert not client.is_connected
+        for _ in range(2):
+            with pytest.raises(BleakBluetoothNotAvailableError, match="does not answer"):
+                await BleakScanner.discover(0.1, **radio.scanner_arguments)
+        sim.process.send_signal(signal.SIGCONT)
+        found = await BleakScanner.find_device_by_address("C0:5E:00:00:00:01", 5.0, **radio.scanner_arguments)
+        assert found is not None
 
 
 @pytest.mark.asyncio

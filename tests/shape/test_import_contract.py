@@ -50,6 +50,8 @@ def test_contracts_are_kept():
         ("simulators/posturewatch_sim/__init__.py", "import posturewatch.core.body", "simulator"),
         ("posturewatch/clock.py", "import aiomqtt", "MQTT"),
         ("posturewatch/clock.py", "import bleak", "Bluetooth"),
+        ("posturewatch/clock.py", "import bumble", "virtual radio"),
+        ("simulators/posturewatch_sim/wearing.py", "import bumble", "virtual radio"),
     ],
 )
 def test_a_forbidden_import_breaks_its_contract(copy, path, line, contract):
