@@ -24,6 +24,7 @@ _TYPE_MASK = 0x3F
 _HEADER = struct.Struct("<BQB")
 _REFERENCE = struct.Struct("<3h")
 _RAW_BYTES = {0x00: 1, 0x01: 2, 0x02: 3}  # of one axis
+_PLAIN_BYTES = 2  # a width that numpy reads by itself
 _COUNTS, _MILLI_G = 0x80, 0x81
 _MAX_WIDTH_BITS = 32
 _MAX_SAMPLES = 2048
@@ -67,6 +68,8 @@ def _read_raw(content: bytes, width_bytes: int) -> Int64Array:
     """Little-endian triples, 1 to 3 bytes an axis, two's complement."""
     if len(content) % (3 * width_bytes):
         raise DecodeError(f"Polar frame with {len(content)} bytes of samples: not a number of {3 * width_bytes}")
+    if width_bytes == _PLAIN_BYTES:  # what the H10 sends all day
+        return np.frombuffer(content, dtype="<i2").astype(np.int64).reshape(-1, 3)
     digits = np.frombuffer(content, dtype=np.uint8).reshape(-1, width_bytes).astype(np.int64)
     values = digits @ (np.int64(1) << (8 * np.arange(width_bytes, dtype=np.int64)))
     return _sign(values, 8 * width_bytes).reshape(-1, 3)

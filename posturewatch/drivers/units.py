@@ -25,6 +25,8 @@ NO_SAMPLES.flags.writeable = False
 def convert(rows: ArrayLike, g_per_digit: float) -> tuple[Int32Array, int]:
     """Rows of x, y, z in digits to 10 µg, and how many rows were left out: not finite, or beyond ±200 g."""
     acc_g = np.asarray(rows, dtype=np.float64).reshape(-1, 3) * g_per_digit
+    if np.abs(acc_g).max(initial=0.0) <= MAX_ACC_G:  # the usual case; something that is no number is never less
+        return np.rint(acc_g * UNITS_PER_G).astype(np.int32), 0
     is_possible = (np.abs(acc_g) <= MAX_ACC_G).all(axis=1)
     kept = acc_g[is_possible]
     return np.rint(kept * UNITS_PER_G).astype(np.int32), len(acc_g) - len(kept)
