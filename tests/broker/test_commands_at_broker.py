@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiomqtt
@@ -28,7 +29,6 @@ from posturewatch.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from pathlib import Path
 
     from posturewatch.mqtt_settings import MqttSettings
 
@@ -223,3 +223,34 @@ async def test_the_brokers_access_list_decides_who_may_ask(
             assert daemon.watch.state.reminding.paused_until_ns == 0
             assert daemon.watch.state.reminding.wearer_hold is not None
             assert daemon.sink.up
+
+
+DENY_SUBSCRIPTIONS = {
+    "defaultACLAccess": {
+        "publishClientSend": True,
+        "publishClientReceive": True,
+        "subscribe": False,
+        "unsubscribe": True,
+    },
+    "clients": [],
+    "groups": [],
+    "roles": [],
+}
+PLUGIN = next(Path("/usr/lib").rglob("mosquitto_dynamic_security.so"), None)
+
+
+@pytest.mark.skipif(PLUGIN is None, reason="mosquitto comes without its plugin mosquitto_dynamic_security")
+@pytest.mark.parametrize("protocol", [MQTT_5, MQTT_311])
+async def test_a_broker_that_refuses_subscriptions_costs_the_commands_only(
+    tmp_path: Path, start_mosquitto: Callable[..., Any], wait_until: Any, caplog: Any, protocol: str
+) -> None:
+    security = tmp_path / "security.json"
+    security.write_text(json.dumps(DENY_SUBSCRIPTIONS))
+    extra = f"allow_anonymous true\nplugin {PLUGIN}\nplugin_opt_config_file {security}"
+    with start_mosquitto(tmp_path, extra) as broker:
+        async with serving(broker.settings(protocol=protocol)) as daemon:
+            await wait_until(lambda: daemon.outbox.counts.published >= 3)
+            assert daemon.sink.up
+    told = [record.message for record in caplog.records if "refuses to subscribe" in record.message]
+    assert len(told) == 2
+    assert all("allow it in the broker's access list" in line for line in told)
