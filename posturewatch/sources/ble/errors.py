@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from bleak.exc import (
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 Reason = BleakBluetoothNotAvailableReason
 Code = BleakGATTProtocolErrorCode
 
-FOREIGN = (BleakError, OSError, EOFError)  # what the library lets through: its own, timeouts, a broken D-Bus
+# What the library lets through: its own, timeouts, a broken D-Bus; and what it stumbles over when an adapter or a
+# device vanishes in the middle of a request.
+FOREIGN = (BleakError, OSError, EOFError, KeyError, AssertionError, asyncio.InvalidStateError)
 
 
 class SensorLost(SourceError):
@@ -72,7 +75,7 @@ def translate(error: BaseException, sensor: str | None = None) -> SourceError:
     for kind, translate_kind in _KINDS:
         if isinstance(error, kind):
             return translate_kind(error, who)
-    return _translate_text(str(error), who)
+    return _translate_text(str(error) if isinstance(error, BleakError) else "", who)
 
 
 def _translate_radio(error: Any, _: str) -> SourceError:
