@@ -15,7 +15,7 @@ import pytest
 from posturewatch.drivers import Options
 from posturewatch.drivers.bound import BoundSensor
 from posturewatch.drivers.preset_files import families, parse_presets
-from posturewatch.sources.ble import BleSource, listener, supervisor
+from posturewatch.sources.ble import BleSource, ears, listener, supervisor
 from posturewatch.types import LinkChanged, RawSamples
 
 pytestmark = pytest.mark.asyncio
@@ -322,3 +322,13 @@ async def test_a_sensor_in_the_wrong_unit_is_a_fault_and_no_posture(on_the_air, 
         await heard.until(lambda: health.packets > seen + 10)
         assert len(heard.batches("counted")) == seen
         assert heard.links("counted")[-1] is False
+
+
+async def test_a_scan_that_hears_nobody_at_all_is_started_anew(on_the_air, monkeypatch, caplog):
+    monkeypatch.setattr(ears, "DEAF_S", 1.0)
+    async with on_the_air("ruuvi,pace=fast") as air, listening(air, bound(air, "ruuvi", "ruuvi")) as heard:
+        await heard.more("ruuvi", 1)
+        await air.do("hold ruuvi")
+        await heard.until(lambda: any("starting the scan anew" in record.message for record in caplog.records))
+        await air.do("release ruuvi")
+        await heard.more("ruuvi", 2)

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 CONNECT_S = 20.0
 STEP_S = 6.0  # BlueZ itself gives up on a step after a while; a sensor answers within one second
 DISCONNECT_S = 15.0
+LEAVE_S = 4.0  # BlueZ takes up to 2.7 s
 BEAT_S = 0.5  # how often a silent connection is looked at
 WAITING = 500  # notifications: ten seconds of the busiest sensor
 
@@ -85,8 +86,10 @@ class Connection:
         """Disconnect, also from what is lost already: the library keeps listening else.  Bounded, never fails."""
         if self._beat is not None:
             self._beat.cancel()
+        task = asyncio.current_task()
+        is_leaving = task is not None and task.cancelling() > 0  # the daemon ends: nobody waits that long for it
         try:
-            async with asyncio.timeout(DISCONNECT_S):
+            async with asyncio.timeout(LEAVE_S if is_leaving else DISCONNECT_S):
                 await self._client.disconnect()
         except FOREIGN as error:
             log.debug("sensor %s: disconnect: %r", self._sensor, error)
