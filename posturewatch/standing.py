@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from posturewatch.control import NoDaemon, ask
 from posturewatch.core.snapshot import load_state
 from posturewatch.core.state import State
 from posturewatch.errors import PosturewatchError, SnapshotError
+from posturewatch.explaining import explain_state
 from posturewatch.link import connected
 from posturewatch.messages import Topics, iso, wearer_state
 from posturewatch.store import read_snapshot
@@ -77,13 +78,49 @@ async def _retained(link: Link) -> Any:
 
 def from_snapshots(folder: Path, now_ns: int) -> dict[str, Any]:
     """What was saved last in this state folder, and how old it is."""
+    found = []
+    for wearer, saved in _read_all(folder, now_ns):
+        about = wearer_state(
+            Topics(), wearer, saved.state.body, saved.state.reminding, simulated=saved.simulated, now_ns=saved.at_ns
+        )
+        age_s = max(now_ns - saved.at_ns, 0) // NS_PER_S
+        content = json.loads(about.payload)
+        found.append({"wearer": wearer, "online": False, "saved": iso(saved.at_ns), "age_s": age_s, **content})
+    return {"from": "snapshot", "folder": str(folder), "wearers": found}
+
+
+async def explained_by_daemon(door: Path) -> dict[str, Any] | None:
+    """The last decisions of the running daemon; nothing if there is none."""
+    try:
+        answer = await ask(door, "why")
+    except NoDaemon:
+        return None
+    return {"from": "daemon", "wearers": answer["wearers"]}
+
+
+def explained_by_snapshots(folder: Path, now_ns: int) -> dict[str, Any]:
+    """The last decisions that were saved in this state folder, and how old that is."""
+    wearers = [
+        {**explain_state(wearer, saved.state.reminding), "age_s": max(now_ns - saved.at_ns, 0) // NS_PER_S}
+        for wearer, saved in _read_all(folder, now_ns)
+    ]
+    return {"from": "snapshot", "wearers": wearers}
+
+
+class _Saved(NamedTuple):
+    state: State
+    at_ns: int
+    simulated: bool
+
+
+def _read_all(folder: Path, now_ns: int) -> list[tuple[str, _Saved]]:
     names = sorted(path.name.removesuffix(SUFFIX) for path in folder.glob(f"*{SUFFIX}"))
     if not names:
         raise PosturewatchError(f"no daemon runs, and {folder} holds no state: start one with `posturewatch run`")
-    return {"from": "snapshot", "folder": str(folder), "wearers": [_saved(folder, name, now_ns) for name in names]}
+    return [(name, _read(folder, name, now_ns)) for name in names]
 
 
-def _saved(folder: Path, wearer: str, now_ns: int) -> dict[str, Any]:
+def _read(folder: Path, wearer: str, now_ns: int) -> _Saved:
     try:
         snapshot = read_snapshot(folder / f"{wearer}{SUFFIX}", wearer, now_ns)
         state = load_state(snapshot.state.get("core"))
@@ -91,8 +128,4 @@ def _saved(folder: Path, wearer: str, now_ns: int) -> dict[str, Any]:
             raise SnapshotError("the snapshot holds no state of a wearer")
     except (SnapshotError, OSError) as error:
         raise SnapshotError(f"{folder / wearer}{SUFFIX}: {error}") from error
-    simulated = bool(snapshot.state.get("simulated"))
-    at_ns = snapshot.saved_ns
-    message = wearer_state(Topics(), wearer, state.body, state.reminding, simulated=simulated, now_ns=at_ns)
-    age_s = max(now_ns - at_ns, 0) // NS_PER_S
-    return {"wearer": wearer, "online": False, "saved": iso(at_ns), "age_s": age_s, **json.loads(message.payload)}
+    return _Saved(state, snapshot.saved_ns, bool(snapshot.state.get("simulated")))

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from posturewatch import messages
 from posturewatch.capturing import PATIENCE_NS
 from posturewatch.core import pipeline
-from posturewatch.core.reminding import summarise_day, values_in_force
+from posturewatch.core.reminding import values_in_force
 from posturewatch.core.snapshot import dump_state, load_state
 from posturewatch.core.state import State, initial
 from posturewatch.errors import CommandError, SnapshotError
+from posturewatch.explaining import explain_state
 from posturewatch.messages import for_event, prompt_key, wearer_state
 from posturewatch.notices import Notices
 from posturewatch.pacing import ShiftRate, StateThrottle
@@ -161,17 +162,7 @@ class Watch:
 
     def why(self) -> dict[str, Any]:
         """The last decision, to speak or to be silent, with its moment."""
-        reminder = self.state.reminding
-        return {
-            "wearer": self.wearer,
-            "reminder": reminder.phase,
-            "decision": reminder.decision or "nothing was due so far",
-            "time": messages.iso_or_none(reminder.decision_ns),
-            "load_pct": messages.percent(reminder.load_frac),
-            "hold_reason": reminder.hold_reason,
-            "next_break": messages.iso_or_none(reminder.next_break_ns),
-            "today": summarise_day(reminder),
-        }
+        return explain_state(self.wearer, self.state.reminding)
 
     def _closes_a_second(self, raw: RawSamples) -> bool:
         """Whether the last sample lies beyond the open second, as far as can be told before its time is known."""

@@ -5,24 +5,49 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 from pathlib import Path
+from typing import Any
 
 import click
+
+from posturewatch.cli._broker_options import broker_options, read_broker
+
+S_PER_MIN = 60
 
 
 @click.command("why")
 @click.option("--config", "path", type=click.Path(dir_okay=False, path_type=Path), help="Of the daemon to ask.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines.")
-def command(path: Path | None, as_json: bool) -> None:
-    """Ask the running daemon for its last decision, to speak or to be silent."""
-    from posturewatch.config import find_file, load  # noqa: PLC0415  keeps `--help` quick
-    from posturewatch.control import ask, socket_path  # noqa: PLC0415
+@broker_options
+def command(*, path: Path | None, as_json: bool, broker: str | None, **access: Any) -> None:
+    """Tell the last decision, to speak or to be silent.
 
-    folder = load(path or find_file(os.environ), os.environ).state_folder()
-    answer = asyncio.run(ask(socket_path(folder, os.environ), "why"))
+    Asks the daemon of this configuration; if none runs, tells what it decided last and how old that is.  With --broker
+    tells what the published states show.
+    """
+    found = asyncio.run(_find(path, broker, access))
     if as_json:
-        click.echo(json.dumps({"wearers": answer["wearers"]}))
+        click.echo(json.dumps(found))
         return
-    for told in answer["wearers"]:
+    for told in found["wearers"]:
         moment = f" ({told['time']})" if told["time"] else ""
-        click.echo(f"{told['wearer']}: {told['decision']}{moment}; now {told['reminder']}, load {told['load_pct']} %")
+        age = f"; saved {told['age_s'] // S_PER_MIN} min ago, no daemon runs now" if "age_s" in told else ""
+        now = f"now {told['reminder']}, load {told['load_pct']} %"
+        click.echo(f"{told['wearer']}: {told['decision']}{moment}; {now}{age}")
+
+
+async def _find(path: Path | None, broker: str | None, access: dict[str, Any]) -> dict[str, Any]:
+    from posturewatch import standing  # noqa: PLC0415  keeps `--help` quick
+    from posturewatch.clock import read_wall_ns  # noqa: PLC0415
+    from posturewatch.config import find_file, load  # noqa: PLC0415
+    from posturewatch.control import socket_path  # noqa: PLC0415
+    from posturewatch.explaining import explain_published  # noqa: PLC0415
+
+    if broker is not None:
+        found = await standing.from_broker(read_broker(broker, **access), f"posturewatch-{secrets.token_hex(4)}")
+        return {"from": "broker", "wearers": [explain_published(state) for state in found["wearers"]]}
+    folder = load(path or find_file(os.environ), os.environ).state_folder()
+    return await standing.explained_by_daemon(socket_path(folder, os.environ)) or standing.explained_by_snapshots(
+        folder, read_wall_ns()
+    )
