@@ -31,6 +31,7 @@ _OPTIONS = (
     ),
     click.option("--insecure", is_flag=True, help="Allow a broker on another machine without TLS."),
 )
+ACCESS = ("username", "password_file", "base_topic", "tls", "tls_cafile", "insecure")  # what read_broker also wants
 
 
 def broker_options(command: Callable[..., Any]) -> Callable[..., Any]:

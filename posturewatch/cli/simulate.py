@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import secrets
 from pathlib import Path
@@ -11,26 +10,28 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from posturewatch.cli._broker_options import ACCESS, broker_options, read_broker
 from posturewatch.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from posturewatch_sim.faults import Faults
+    from posturewatch_sim.plan import Plan
     from posturewatch_sim.scenarios import Scenario
     from posturewatch_sim.stream import Chunk
 
-    from posturewatch.mqtt_settings import MqttSettings
-
 START_NS = 1_772_438_400 * 10**9  # Monday, 2026-03-02 08:00 UTC: where the time of files starts
 BATCH_S = 0.5  # of live transports
+USUAL_BROKER = "127.0.0.1:1883"
 FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command("simulate", context_settings={"show_default": True})
 @click.argument("scenario", default="office-day", metavar="[SCENARIO]")
 @click.option("--list", "list_all", is_flag=True, help="Name the scenarios, and the virtual sensors.")
-@click.option("--show", is_flag=True, help="Print the plan and the true reminders instead of samples.")
+@click.option("--show", is_flag=True, help="Draw activities and true reminders over time, instead of samples.")
+@click.option("--json", "as_json", is_flag=True, help="--list and --show as one JSON object.")
 @click.option("--seed", type=click.IntRange(0, 2**62), help="The same seed gives the same bytes; printed if drawn.")
 @click.option("--wearer", help="Which wearer of the scenario.  [default: the first]")
 @click.option("--duration", metavar="TIME", help="End earlier, or end an endless scenario: 90s, 40m, 8h.")
@@ -44,16 +45,14 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--transport",
     metavar="HOW",
-    help="file, process, mqtt, or virtual Bluetooth: unix:PATH, vhci.  [default: file with --out]",
+    help="file, process, mqtt (to --broker, or the one on this machine), or virtual Bluetooth: unix:PATH, vhci.  "
+    "[default: file with --out]",
 )
 @click.option("--control", type=FILE, help="A socket for commands to virtual sensors, as on standard input: help.")
 @click.option("--out", type=FILE, help="Write .parquet or .csv.")
 @click.option("--truth", "truth_file", type=FILE, help="Write the truth as JSON Lines.")
 @click.option("--speed", default="1", metavar="X|max", help="Of all transports but file.")
-@click.option("--broker", default="127.0.0.1:1883", metavar="HOST:PORT", help="For the mqtt transport.")
-@click.option("--base-topic", default="posturewatch", help="At the broker.")
-@click.option("--username", help="At the broker.")
-@click.option("--password-file", type=FILE, help="A file whose first line is the password.")
+@broker_options
 @click.option("--sensor", "sensor_id", help="The sensor's id in the topic.  [default: the wearer's id]")
 @click.option("--drop", metavar="PART", is_flag=False, flag_value="5%", help="Lose packets: 5%.")
 @click.option("--gap", multiple=True, metavar="LENGTH@START", help="Lose everything: 90s@14:00.")
@@ -66,16 +65,20 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--stuck-axis", multiple=True, metavar="AXIS@START", help="Freeze an axis: x@10:00.")
 @click.option("--flip-axis", multiple=True, metavar="AXIS@START", help="Turn an axis round: y@10:00.")
 @click.option("--battery-low", metavar="START", is_flag=False, flag_value="0s", help="Empty the battery: 10:00.")
-def command(scenario: str, list_all: bool, show: bool, truth_file: Path | None, **options: Any) -> None:
+def command(scenario: str, list_all: bool, show: bool, as_json: bool, truth_file: Path | None, **options: Any) -> None:
     """Simulate a wearer.  SCENARIO is a name of --list or a .toml file."""
     from posturewatch_sim.faults import FaultError  # noqa: PLC0415  keeps `--help` quick
+    from posturewatch_sim.plan import Plan  # noqa: PLC0415
     from posturewatch_sim.scenarios import ScenarioError, load  # noqa: PLC0415
+    from posturewatch_sim.truth import truth  # noqa: PLC0415
 
     from posturewatch.cli._virtual_radio import is_radio  # noqa: PLC0415  keeps `--help` quick
 
     if list_all:
-        _list()
+        _list(as_json)
         return
+    if as_json and not show:
+        raise UsageError("--json belongs to --list or --show; samples go to --out or --transport process")
     if options["seed"] is None:
         options["seed"] = secrets.randbelow(10**6)
     transport: str | None = options["transport"]
@@ -86,25 +89,31 @@ def command(scenario: str, list_all: bool, show: bool, truth_file: Path | None, 
         duration_s = _duration_s(options["duration"])
         given = _faults(options)
         click.echo(f"scenario {scene.name}, seed {options['seed']}", err=True)
-        _say_truth(scene, given, duration_s, options, show, truth_file)
+        if show or truth_file is not None:
+            about = {"wearer": options["wearer"], "faults": given, "duration_s": duration_s}
+            events = truth(scene, seed=options["seed"], **about)
+            _write_truth(truth_file, events)
         if show:
+            _show(Plan(scene, options["seed"], options["wearer"]), events, as_json)
             return
         _send(scene, given, duration_s, options, truth_file)
     except (ScenarioError, FaultError) as wrong:
         raise UsageError(str(wrong)) from None
 
 
-def _list() -> None:
-    from posturewatch_sim.scenarios import available, load  # noqa: PLC0415
+def _list(as_json: bool) -> None:
+    from posturewatch.cli._scenario_picture import describe_scenarios, describe_sensors  # noqa: PLC0415
 
-    for name in available():
-        click.echo(f"{name:18} {load(name).title}")
-    with contextlib.suppress(ModuleNotFoundError):  # an extra
-        from posturewatch_sim.peripherals import discover  # noqa: PLC0415
-
+    scenes, sensors = describe_scenarios(), describe_sensors()
+    if as_json:
+        click.echo(json.dumps({"scenarios": scenes, "devices": sensors}))
+        return
+    for scene in scenes:
+        click.echo(f"{scene['name']:18} {scene['title']}")
+    if sensors:
         click.echo("\nVirtual Bluetooth sensors, for --device with --transport unix:PATH or vhci:")
-        for kind in discover().values():
-            click.echo(f"{kind.kind:18} {kind.about}")
+    for sensor in sensors:
+        click.echo(f"{sensor['device']:18} {sensor['about']}")
 
 
 def _duration_s(text: str | None) -> float | None:
@@ -127,38 +136,25 @@ def _faults(options: dict[str, Any]) -> Faults:
     return Faults.parse({name: options[name] for name in HOW if options[name]})
 
 
-def _say_truth(  # what the command line can say
-    scene: Scenario,
-    given: Faults,
-    duration_s: float | None,
-    options: dict[str, Any],
-    show: bool,
-    truth_file: Path | None,
-) -> None:
-    """Write the truth to its file, and with --show to the screen."""
-    from posturewatch_sim.plan import Plan  # noqa: PLC0415
-    from posturewatch_sim.truth import truth  # noqa: PLC0415
+def _write_truth(path: Path | None, events: list[dict[str, Any]]) -> None:
+    if path is None:
+        return
+    try:
+        path.write_text("".join(json.dumps(e) + "\n" for e in events), encoding="utf-8")
+    except OSError as wrong:
+        raise UsageError(f"--truth {path}: {wrong.strerror}; name a file that can be written") from None
 
-    if truth_file is None and not show:
+
+def _show(plan: Plan, events: list[dict[str, Any]], as_json: bool) -> None:
+    import shutil  # noqa: PLC0415
+
+    from posturewatch.cli._scenario_picture import describe_plan, draw  # noqa: PLC0415
+
+    if as_json:
+        click.echo(json.dumps(describe_plan(plan, events)))
         return
-    events = truth(scene, seed=options["seed"], wearer=options["wearer"], faults=given, duration_s=duration_s)
-    if truth_file is not None:
-        try:
-            truth_file.write_text("".join(json.dumps(e) + "\n" for e in events), encoding="utf-8")
-        except OSError as wrong:
-            raise UsageError(f"--truth {truth_file}: {wrong.strerror}; name a file that can be written") from None
-    if not show:
-        return
-    plan = Plan(scene, options["seed"], options["wearer"])
-    sensors = ", ".join(options["device"]) or plan.wearer.sensor
-    click.echo(f"{scene.title}: {scene.about}\n{plan.wearer.placement}, {sensors}")
-    end_s = max((e["end_s"] for e in events if "end_s" in e), default=0.0)
-    rows = [
-        (p.start_s, f"{p.do}, {(p.end_s - p.start_s) / 60:.1f} min") for p in plan.until(end_s) if p.start_s < end_s
-    ]
-    rows += [(e["t_s"], f"  -> {e['rule']} reminder is due") for e in events if e["type"] == "reminder"]
-    for at_s, text in sorted(rows):
-        click.echo(f"{int(at_s // 3600):2}:{int(at_s // 60 % 60):02}:{int(at_s % 60):02}  {text}")
+    for line in draw(plan, events, shutil.get_terminal_size().columns):
+        click.echo(line)
 
 
 def _send(
@@ -255,34 +251,11 @@ async def _stream(
     from posturewatch.messages import Topics  # noqa: PLC0415
     from posturewatch.types import Message  # noqa: PLC0415
 
-    settings = _broker(options)
+    settings = read_broker(options["broker"] or USUAL_BROKER, **{name: options[name] for name in ACCESS})
     topic = Topics(settings.base_topic).samples(options["sensor_id"])
     async with connected(settings, client_id=f"posturewatch-sim-{secrets.token_hex(4)}", keep_session=False) as link:
         async for payload in _payloads(_paced(chunks, speed), rate_hz):
             await link.publish(Message(topic, payload.encode()))
-
-
-def _broker(options: dict[str, Any]) -> MqttSettings:
-    from posturewatch.mqtt_settings import MqttSettings  # noqa: PLC0415
-
-    address: str = options["broker"]
-    secret: Path | None = options["password_file"]
-    try:
-        password = secret.read_text(encoding="utf-8").splitlines()[0] if secret else None
-    except (OSError, IndexError, UnicodeDecodeError):
-        raise UsageError(
-            f"--password-file {secret}: no password can be read; give a file with it as its first line"
-        ) from None
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isdigit():
-        raise UsageError(f"--broker {address!r} cannot be read; write it like 127.0.0.1:1883")
-    return MqttSettings(
-        host=host.strip("[]"),
-        port=int(port),
-        base_topic=options["base_topic"],
-        username=options["username"],
-        password=password,
-    )
 
 
 async def _payloads(chunks: AsyncIterator[Chunk], rate_hz: float) -> AsyncIterator[str]:

@@ -78,10 +78,29 @@ def test_a_pipe_gets_the_samples_of_the_contract() -> None:
     assert max(map(len, done.stdout.splitlines())) < 4096
 
 
-def test_the_scenarios_are_listed_and_shown() -> None:
+def test_the_scenarios_are_listed_for_people_and_programs() -> None:
     listed = run("simulate", "--list").stdout
     assert all(name in listed for name in scenarios.available())
-    assert "0:20:00    -> static reminder is due" in run("simulate", "still-upright", "--seed", "1", "--show").stdout
+    told = json.loads(run("simulate", "--list", "--json").stdout)
+    assert [scene["name"] for scene in told["scenarios"]] == list(scenarios.available())
+    pair = next(scene for scene in told["scenarios"] if scene["name"] == "two-wearers")
+    assert {wearer["placement"] for wearer in pair["wearers"]} == {"chest", "thigh"}
+    assert "polar_h10" in {sensor["device"] for sensor in told["devices"]}
+
+
+def test_a_scenario_is_shown_as_a_picture_of_its_activities_and_reminders() -> None:
+    shown = run("simulate", "meeting", "--seed", "1", "--show").stdout
+    told = json.loads(run("simulate", "meeting", "--seed", "1", "--show", "--json").stdout)
+    rows = {line[:16].strip(): line[16:] for line in shown.splitlines()}
+    assert max(map(len, shown.splitlines()[2:])) <= 80
+    end_s = told["activities"][-1]["end_s"]
+    for step in told["activities"]:
+        middle = int((step["start_s"] + step["end_s"]) / 2 / end_s * 64)
+        assert rows[step["do"]][middle] in "#-"
+    for reminder in told["reminders"]:
+        assert rows[reminder["rule"]][int(reminder["t_s"] / end_s * 64)] == "^"
+    assert told["reminders"]
+    assert "0:20:00  static" in run("simulate", "still-upright", "--seed", "1", "--show").stdout
 
 
 @pytest.mark.parametrize(
@@ -97,6 +116,7 @@ def test_the_scenarios_are_listed_and_shown() -> None:
         (("simulate", "office-day", "--transport", "process", "--speed", "0"), "--speed '0'"),
         (("simulate", "office-day", "--transport", "mqtt", "--broker", "here"), "--broker 'here'"),
         (("simulate", "still-upright", "--out", "/nowhere/a.csv"), "/nowhere/a.csv"),
+        (("simulate", "still-upright", "--json", "--out", "a.csv"), "--json belongs to --list or --show"),
         (("score", "/nowhere/truth.jsonl", "/nowhere/said.jsonl"), "cannot be read"),
     ],
 )
