@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from posturewatch.types import BreakKind, ClosedBy, Level, Motion, Posture, ReminderPhase, Wear
+from posturewatch.types import BreakKind, ClosedBy, Level, Motion, Posture, ReminderPhase, Verb, Wear
 
 CONTRACT = 1
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -211,6 +211,30 @@ class WearerSettings(Payload):
     reminders: bool
 
 
+class Asking(Payload):
+    """What every command may carry as an object; one plain value does for most."""
+
+    cycle: str | None = Field(default=None, max_length=200, description="Only if this reminder is still the open one.")
+    transaction: str | int | None = Field(
+        default=None, description="Comes back with the answer; the same one again changes nothing."
+    )
+
+
+class Command(Asking):
+    """A request: snooze takes minutes, hold and pause minutes or until, hold a reason, calibrate a sensor."""
+
+    minutes: float | None = Field(default=None, gt=0)
+    until: str | None = Field(default=None, description="1h30, 14:30, morning, or ISO 8601 with its zone.")
+    reason: str | None = None
+    sensor: str | None = None
+
+
+class Setting(Asking):
+    """A new value for one of the settings."""
+
+    value: float | str | bool
+
+
 class Samples(Payload):
     """What a gateway sends: one batch of acceleration, oldest first.  More keys do no harm."""
 
@@ -233,6 +257,8 @@ MESSAGES: tuple[tuple[str, type[Payload], str, bool, bool], ...] = (
     ("event", WearerEvent, "wearer/{wearer}/event", False, True),
     ("bout", Bout, "wearer/{wearer}/bout", False, True),
     ("settings", WearerSettings, "wearer/{wearer}/settings", True, True),
+    ("command", Command, "wearer/{wearer}/do/{verb}", False, False),
+    ("setting", Setting, "wearer/{wearer}/set/{key}", False, False),
     ("result", Result, "wearer/{wearer}/result", False, True),
     ("bridge-result", Result, "bridge/result", False, True),
     ("sensor-health", SensorHealth, "sensor/{sensor}/health", True, True),
@@ -285,11 +311,19 @@ def asyncapi() -> dict[str, Any]:
 def channel(topic: str, message: dict[str, Any]) -> dict[str, Any]:
     """One AsyncAPI channel with its one message."""
     described: dict[str, Any] = {"address": "{base}/" + topic, "messages": {"message": message}}
-    names = ["base", *(n for n in ("wearer", "sensor") if f"{{{n}}}" in topic)]
-    described["parameters"] = {
-        n: {"default": "posturewatch"} if n == "base" else {"description": f"id of the {n}"} for n in names
-    }
+    names = ["base", *(n for n in ("wearer", "sensor", "verb", "key") if f"{{{n}}}" in topic)]
+    described["parameters"] = {name: _parameter(name) for name in names}
     return described
+
+
+def _parameter(name: str) -> dict[str, Any]:
+    if name == "base":
+        return {"default": "posturewatch"}
+    if name == "verb":
+        return {"enum": [verb.value for verb in Verb if verb is not Verb.SET]}
+    if name == "key":
+        return {"enum": list(WearerSettings.model_fields)}
+    return {"description": f"id of the {name}"}
 
 
 def operation(name: str, retained: bool, ours: bool) -> dict[str, Any]:

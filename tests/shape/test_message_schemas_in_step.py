@@ -10,12 +10,14 @@ from pathlib import Path
 
 import jsonschema
 
+from posturewatch.commands import Address, LocalTime, read_payload, to_command
 from posturewatch.drivers.gateway import decode
 from posturewatch.messages import json_schemas
 from posturewatch.payloads import HAPPENINGS, MESSAGES, PLAIN_WORDS, WearerState
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "mqtt.md"
+ADDRESSES = {"command": Address("anna", "do", "hold"), "setting": Address("anna", "set", "static_limit_min")}
 
 
 def test_the_schemas_in_the_documentation_are_in_step(tmp_path: Path) -> None:
@@ -28,7 +30,8 @@ def test_the_schemas_in_the_documentation_are_in_step(tmp_path: Path) -> None:
 def test_the_page_names_every_topic_key_and_event() -> None:
     text = PAGE.read_text()
     for topic in (*(m[2] for m in MESSAGES), *(p[1] for p in PLAIN_WORDS)):
-        assert f"`<base>/{topic}`".replace("{wearer}", "<id>").replace("{sensor}", "<id>") in text
+        named = topic.replace("{wearer}", "<id>").replace("{sensor}", "<id>").replace("{", "<").replace("}", ">")
+        assert f"`<base>/{named}`" in text
     for key in WearerState.model_fields:
         assert f"`{key}`" in text
     for event in HAPPENINGS:
@@ -43,3 +46,7 @@ def test_the_examples_of_the_page_follow_the_schemas() -> None:
         jsonschema.validate(payload, json_schemas()[name])
         if name == "samples":
             assert len(decode(text.encode(), {}).acc_10ug) >= 1
+        if name in ADDRESSES:
+            assert (
+                to_command(ADDRESSES[name], read_payload(text.encode()), LocalTime(0)).request == payload["transaction"]
+            )
