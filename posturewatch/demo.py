@@ -1,4 +1,7 @@
-"""The demonstration: a simulated wearer, a broker of our own, real limits on a faster clock, nothing left behind."""
+"""The demonstration: a simulated wearer, real limits on a faster clock, nothing left behind.
+
+On a broker of its own, or on the one that was asked for: there below a base topic of its own, marked as simulated.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,17 @@ import asyncio
 import contextlib
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from posturewatch.app import Given, run
 from posturewatch.clock import ScaledClock, read_wall_ns
 from posturewatch.config import Broker, Config, LoadedConfig, Sensor, Storage, Wearer, write_calibration
-from posturewatch.errors import PosturewatchError
+from posturewatch.discovery import forget
+from posturewatch.errors import BrokerRefused, BrokerUnavailable, PosturewatchError
+from posturewatch.link import connected
+from posturewatch.messages import Topics
 from posturewatch.sinks.jsonl import payload_of
 from posturewatch.sources.simulated import SimulatedSensor, find_scenario, find_upright
 from posturewatch.types import NS_PER_S, Placement
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
 WEARER = "demo"
 CYCLE_MIN = 42.0  # of the wearer's time: the scenario `demo-cycle` needs 35
 CLEARED = ("ok", "building")
+LEAVE_S = 3.0
 
 
 class CycleMissing(PosturewatchError):
@@ -38,7 +45,7 @@ class CycleMissing(PosturewatchError):
 class View(Protocol):
     """What shows the demonstration to somebody."""
 
-    def show_broker(self, broker: EmbeddedBroker) -> None:
+    def show_where(self, lines: list[str]) -> None:
         """Where to look further."""
 
     def show_watch(self, watch: Watch, clock: ScaledClock) -> None:
@@ -61,8 +68,8 @@ class DemoOptions:
     scenario: str = "demo-cycle"
     seed: int = 1
     speed: float = 60.0
-    port: int | None = None
     once: bool = False
+    broker: Broker = field(default_factory=Broker)  # without a host: one of our own
 
 
 class Cycle:
@@ -104,16 +111,49 @@ async def show(options: DemoOptions, view: View, signals: Signals) -> None:
             clock,
             signals,
             speed=options.speed,
-            port=options.port,
-            on_broker=view.show_broker,
+            port=options.broker.port,
+            on_broker=lambda broker: view.show_where(where_to_look(broker)),
             on_published=published,
             on_watches=lambda watches: view.show_watch(watches[0], clock),
             withdraw=True,
             has_control=False,
         )
+        if not options.broker.is_embedded:
+            async with connected(loaded.to_mqtt(), keep_session=False):
+                view.show_where(where_else_to_look(loaded))  # or it is refused now, before there is a picture
         await _show(given, view, cycle if options.once else None)
+        if not options.broker.is_embedded:
+            await _leave(loaded)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def where_to_look(broker: EmbeddedBroker) -> list[str]:
+    """How another program can follow the demonstration."""
+    login = f"-u {broker.username} -P {broker.password}"
+    return [
+        f"MQTT broker on 127.0.0.1, port {broker.port} (MQTT 5) and {broker.port_311} (MQTT 3.1.1)",
+        f"user {broker.username}, password {broker.password}",
+        f"mosquitto_sub -h 127.0.0.1 -p {broker.port_311} {login} -t 'posturewatch/#' -v",
+    ]
+
+
+def where_else_to_look(loaded: LoadedConfig) -> list[str]:
+    """The same on a broker of somebody else's."""
+    mqtt = loaded.to_mqtt()
+    return [
+        f"MQTT broker {mqtt.address}, topics {mqtt.base_topic}/#, removed at the end",
+        "Home Assistant on this broker shows the device Posturewatch demo, a simulated wearer, while this runs",
+    ]
+
+
+async def _leave(loaded: LoadedConfig) -> None:
+    """Let somebody else's broker forget our last word, too."""
+    mqtt = loaded.to_mqtt()
+    with contextlib.suppress(BrokerUnavailable, BrokerRefused, TimeoutError):
+        async with asyncio.timeout(LEAVE_S), connected(mqtt, keep_session=False) as link:
+            for message in forget([Topics(mqtt.base_topic).bridge("state")]):
+                await link.publish(message)
 
 
 async def _show(given: Given, view: View, cycle: Cycle | None) -> None:
@@ -154,5 +194,5 @@ def configuration(options: DemoOptions, folder: Path) -> LoadedConfig:
         calibration_file=calibration,
     )
     wearer = Wearer(id=WEARER, sensor=(sensor,))
-    config = Config(broker=Broker(port=options.port), storage=Storage(folder=folder), wearer=(wearer,))
+    config = Config(broker=options.broker, storage=Storage(folder=folder), wearer=(wearer,))
     return LoadedConfig(config)

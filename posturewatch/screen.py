@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from posturewatch.broker import EmbeddedBroker
     from posturewatch.clock import ScaledClock
     from posturewatch.types import Message
     from posturewatch.watch import Watch
@@ -37,16 +36,6 @@ PHASES = {
 }
 
 
-def where_to_look(broker: EmbeddedBroker) -> list[str]:
-    """How another program can follow the demonstration."""
-    login = f"-u {broker.username} -P {broker.password}"
-    return [
-        f"MQTT broker on 127.0.0.1, port {broker.port} (MQTT 5) and {broker.port_311} (MQTT 3.1.1)",
-        f"user {broker.username}, password {broker.password}",
-        f"mosquitto_sub -h 127.0.0.1 -p {broker.port_311} {login} -t 'posturewatch/#' -v",
-    ]
-
-
 class LineView:
     """One line for each message: short ones for people, JSON for programs."""
 
@@ -56,9 +45,9 @@ class LineView:
         self._sink = jsonl.LinesSink(self._outbox, render)
         self._say = say
 
-    def show_broker(self, broker: EmbeddedBroker) -> None:
+    def show_where(self, lines: list[str]) -> None:
         """Said once, at the beginning."""
-        for line in where_to_look(broker):
+        for line in lines:
             self._say(line)
 
     def show_watch(self, watch: Watch, clock: ScaledClock) -> None:
@@ -100,9 +89,9 @@ class LiveView:
         self._said = ""
         self._closed = asyncio.Event()
 
-    def show_broker(self, broker: EmbeddedBroker) -> None:
+    def show_where(self, lines: list[str]) -> None:
         """Stays at the bottom."""
-        self._where = where_to_look(broker)
+        self._where = lines
 
     def show_watch(self, watch: Watch, clock: ScaledClock) -> None:
         """Its state is read for every picture."""

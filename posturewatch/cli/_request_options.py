@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from posturewatch.cli._broker_options import broker_options, read_broker
+from posturewatch.cli._broker_options import ACCESS, broker_options, read_broker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,9 +44,6 @@ def request(answer_s: float = 3.0) -> Callable[[Callable[..., Asks]], Callable[.
         return with_options
 
     return decorate
-
-
-ACCESS = ("username", "password_file", "base_topic", "tls", "tls_cafile", "insecure")
 
 
 async def _ask(
