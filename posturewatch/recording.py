@@ -1,8 +1,9 @@
 """Recordings: what came in, one JSON object a line, so that a replay sees exactly what the daemon saw.
 
 The first line says what it is; each further line is one incoming item: `s` raw samples, `b` samples on the UTC clock,
-`t` tick, `l` link change, `c` command.  Acceleration is little-endian int32 in units of 10 µg, as base64.  A name
-that ends in `.gz` is compressed.  Nothing in it names a person or a device: sensors are numbered, reasons left out.
+`t` tick, `l` link change, `c` command, `o` what other devices say.  Acceleration is little-endian int32 in units of
+10 µg, as base64.  A name that ends in `.gz` is compressed.  Nothing in it names a person or a device: sensors are
+numbered, reasons left out.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from posturewatch.errors import RecordingError
-from posturewatch.types import Command, LinkChanged, Placement, RawSamples, SampleBatch, Tick, Verb
+from posturewatch.types import Command, LinkChanged, Placement, RawSamples, SampleBatch, Surroundings, Tick, Verb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 FORMAT = "posturewatch-recording"
 VERSION = 1
 UNIT = "10ug"
+NO_REASON = "busy"  # instead of the reason of a silence
 _MAX_LINE_BYTES = 4_000_000
 _AXES = 3
 
@@ -137,17 +139,23 @@ class RecordingWriter:
                 names = ("request", "cycle", "minutes", "until_ns", "key", "value")
                 given = {name: getattr(item, name) for name in names if getattr(item, name) is not None}
                 return {"c": str(item.verb), "at": item.t_ns, **given}
+            case Surroundings():
+                return {"o": item.why is not None, "at": item.t_ns, "until": item.until_ns}
             case _:
                 raise TypeError(f"a {type(item).__name__} is made by the core and is not recorded")
 
 
 def redact(item: Incoming) -> Incoming:
     """`item` without its free text, as a recording holds it (apart from the sensor's number)."""
-    return replace(item, reason="") if isinstance(item, LinkChanged) else _redact_command(item)
-
-
-def _redact_command(item: Incoming) -> Incoming:
-    return replace(item, reason=None) if isinstance(item, Command) else item
+    match item:
+        case LinkChanged():
+            return replace(item, reason="")
+        case Command():
+            return replace(item, reason=None)
+        case Surroundings():
+            return replace(item, why=None if item.why is None else NO_REASON)
+        case _:
+            return item
 
 
 def is_recording(path: Path) -> bool:
@@ -262,6 +270,11 @@ def _decode(content: dict[str, Any]) -> Incoming:
         names = ("request", "cycle", "minutes", "until_ns", "key", "value")
         given = {name: content[name] for name in names if name in content}
         return Command(_integer(content["at"]), Verb(content["c"]), **given)
+    if "o" in content:
+        if not isinstance(content["o"], bool):
+            raise ValueError("o is neither true nor false")
+        why = NO_REASON if content["o"] else None
+        return Surroundings(_integer(content["at"]), why, _integer(content["until"]))
     return Tick(_integer(content["t"]))
 
 

@@ -17,7 +17,7 @@ from posturewatch.core.framing import FramingState, close_second, frame
 from posturewatch.core.pipeline import State, advance, close, initial
 from posturewatch.core.settings import Calibration, SensorSettings, SensorTraits, Settings
 from posturewatch.core.snapshot import dump_state, load_state
-from posturewatch.recording import Header, RecordedSensor, RecordingReader, RecordingWriter
+from posturewatch.recording import NO_REASON, Header, RecordedSensor, RecordingReader, RecordingWriter
 from posturewatch.rules import discover
 from posturewatch.types import (
     NS_PER_S,
@@ -30,6 +30,7 @@ from posturewatch.types import (
     Placement,
     RawSamples,
     SampleBatch,
+    Surroundings,
     Tick,
     Verb,
 )
@@ -212,6 +213,7 @@ def live(parts: Sequence[Part], seed: int, delays_ms: Sequence[int], sensor: str
     return [
         *items[: len(items) // 2],
         Command(end, Verb.SNOOZE, "r1", minutes=5),
+        Surroundings(end, NO_REASON, end + 60 * NS_PER_S),
         LinkChanged(sensor, end, up=False),
         *items[len(items) // 2 :],
     ]
@@ -315,6 +317,7 @@ ODD = st.one_of(
     odd_packets(),
     st.builds(Tick, ODD_TIME),
     st.builds(LinkChanged, st.sampled_from(["chest", "nobody"]), ODD_TIME, st.booleans()),
+    st.builds(Surroundings, ODD_TIME, st.none() | st.just("in a meeting"), ODD_TIME),
     st.builds(
         Command,
         ODD_TIME,

@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as hnp
 
 from posturewatch.errors import RecordingError
 from posturewatch.recording import Header, RecordedSensor, RecordingReader, RecordingWriter, is_recording, redact
-from posturewatch.types import Command, LinkChanged, Placement, RawSamples, SampleBatch, Tick, Verb
+from posturewatch.types import Command, LinkChanged, Placement, RawSamples, SampleBatch, Surroundings, Tick, Verb
 
 NS = st.integers(0, 2**62)
 ACC = hnp.arrays(np.int32, st.tuples(st.integers(0, 20), st.just(3)), elements=st.integers(-(2**31), 2**31 - 1))
@@ -41,6 +41,7 @@ ITEM = st.one_of(
     st.builds(
         Command, NS, st.sampled_from(Verb), TEXT, TEXT, st.none() | RATE, MAYBE_NS, TEXT, TEXT, TEXT | st.booleans()
     ),
+    st.builds(Surroundings, NS, TEXT, NS),
 )
 HEADER = Header(7, (RecordedSensor("sensor-1", Placement.CHEST, 50.0), RecordedSensor("sensor-2")))
 
@@ -98,7 +99,7 @@ def test_any_bytes_give_items_or_a_recording_error(noise, at, name):
         path.write_bytes(content[:at] + noise + content[at + len(noise) :])
         try:
             for item in RecordingReader(path):
-                assert isinstance(item, Tick | RawSamples | SampleBatch | LinkChanged | Command)
+                assert isinstance(item, Tick | RawSamples | SampleBatch | LinkChanged | Command | Surroundings)
         except RecordingError as error:
             assert str(error).startswith(f"{path}:")
 
@@ -146,13 +147,14 @@ def test_recording_names_neither_person_nor_device(tmp_path):
     items = [
         LinkChanged(sensor, 1, up=False, reason=f"{sensor} went away"),
         Command(2, Verb.HOLD, reason="call with Anna"),
+        Surroundings(2, "with Anna", 9),
         RawSamples("unannounced-anna", 3, np.zeros((1, 3), np.int32), 50.0),
     ]
     path = write_all(tmp_path / "a.jsonl.gz", items, header)
     text = gzip.decompress(path.read_bytes()).decode().lower()
     assert "anna" not in text
     assert "c8:2e" not in text
-    assert [getattr(item, "sensor", None) for item in RecordingReader(path)] == ["sensor-1", None, "sensor-2"]
+    assert [getattr(item, "sensor", None) for item in RecordingReader(path)] == ["sensor-1", None, None, "sensor-2"]
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
