@@ -67,7 +67,7 @@ lock:
 	uv pip compile --universal --python-version 3.11 --no-header --no-annotate --quiet \
 	    --extra broker --extra data pyproject.toml -o requirements.lock
 	uv pip compile --universal --python-version 3.11 --no-header --no-annotate --quiet \
-	    --extra broker --extra data --extra sim --group dev pyproject.toml -o requirements-dev.lock
+	    --extra broker --extra data --extra desktop --extra sim --group dev pyproject.toml -o requirements-dev.lock
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

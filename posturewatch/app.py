@@ -24,12 +24,13 @@ from posturewatch.config import kept_path, load, read_kept, to_mapped_topics, wr
 from posturewatch.control import listening, socket_path
 from posturewatch.desk import Desk
 from posturewatch.discovery import subject_of
-from posturewatch.errors import CommandError, ConfigError, SnapshotError
+from posturewatch.errors import CommandError, ConfigError, MissingExtra, SnapshotError
 from posturewatch.health import lowest_battery_pct
 from posturewatch.messages import Topics
 from posturewatch.mqtt_settings import MQTT_311
 from posturewatch.sinks import SinkContext, discover
-from posturewatch.sinks.outbox import Outbox
+from posturewatch.sinks.assembly import build_local_sinks, check_local_sinks
+from posturewatch.sinks.outbox import Outbox, Outlets
 from posturewatch.sources.assembly import Surroundings, build_sources
 from posturewatch.sources.packet_queue import PacketQueue
 from posturewatch.store import SnapshotStore, lock_folder
@@ -39,7 +40,7 @@ from posturewatch.types import NS_PER_S
 from posturewatch.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
     from pathlib import Path
 
     from posturewatch.broker import EmbeddedBroker
@@ -146,6 +147,9 @@ class App:
         self._loaded = given.loaded
         self._topics = Topics(mqtt.base_topic)
         self._outbox = Outbox(self._clock.now_ns)
+        config, now_ns = given.loaded.config, self._clock.now_ns
+        self._local = build_local_sinks(config, now_ns, given.speed, self._answer)
+        self._outlets = Outlets([self._outbox, *(local.outbox for local in self._local)])
         self._store = SnapshotStore(given.loaded.state_folder())
         self._saving = threading.Lock()
         self._notice = ServiceNotice(given.environ)
@@ -186,10 +190,10 @@ class App:
         snapshot = self._store.load(wearer.id, self._started_ns)
         saved = None if snapshot is None else snapshot.state
         try:
-            return Watch(settings, self._topics, self._outbox, simulated=simulated, saved=saved)
+            return Watch(settings, self._topics, self._outlets, simulated=simulated, saved=saved)
         except SnapshotError as error:
             self._store.reject(wearer.id, str(error))
-            return Watch(settings, self._topics, self._outbox, simulated=simulated)
+            return Watch(settings, self._topics, self._outlets, simulated=simulated)
 
     def _settings(self, loaded: LoadedConfig, wearer: Wearer, now_ns: int) -> Settings:
         """The core's settings.  On a fast clock a packet may be late by as many of its seconds as there are in ours."""
@@ -221,7 +225,8 @@ class App:
         if self._given.on_watches is not None:
             self._given.on_watches(self.watches)
         async with asyncio.TaskGroup() as outer, contextlib.AsyncExitStack() as scopes:
-            sink = outer.create_task(self._sink.run(), name="mqtt sink")
+            sinks = [outer.create_task(self._sink.run(), name="mqtt sink")]
+            sinks += [outer.create_task(local.sink.run(), name=f"{local.name} sink") for local in self._local]
             if self._given.has_control:
                 await scopes.enter_async_context(listening(door, answers))
             try:
@@ -230,7 +235,7 @@ class App:
             except* (Stop, Restart):
                 pass  # the way to end a task group
             finally:
-                await self._finish(sink)
+                await self._finish(sinks)
 
     def _start(self, group: asyncio.TaskGroup) -> None:
         group.create_task(self._until_stopped(), name="stop")
@@ -247,7 +252,7 @@ class App:
         if self._access.embedded is not None:
             group.create_task(self._until_broker_dies(self._access.embedded.pid), name="broker")
 
-    async def _finish(self, sink: asyncio.Task[None]) -> None:
+    async def _finish(self, sinks: Iterable[asyncio.Task[None]]) -> None:
         """Save, say what is left to say, and hang up; bounded, since nobody waits for us."""
         self._notice.tell("STOPPING=1")
         for watch in self.watches:
@@ -257,11 +262,13 @@ class App:
         finally:
             if self._given.withdraw:
                 self._outbox.put_all(self._announcer.withdraw())
-            self._outbox.close()
-            _, pending = await asyncio.wait([sink], timeout=DRAIN_S)
-            if pending:
+            for outbox in (self._outbox, *(local.outbox for local in self._local)):
+                outbox.close()
+            _, pending = await asyncio.wait(sinks, timeout=DRAIN_S)
+            for sink in pending:
                 sink.cancel()
-                await asyncio.wait([sink], timeout=CANCEL_S)
+            if pending:
+                await asyncio.wait(pending, timeout=CANCEL_S)
 
     # ------------------------------------------------------------ tasks
 
@@ -402,11 +409,12 @@ class App:
         try:
             new = load(self._loaded.path, self._given.environ)
             new.to_mqtt()
+            check_local_sinks(new.config)
             if not new.config.wearer:
                 raise ConfigError(f"{new.path}: no wearer is left")
             for wearer in new.config.wearer:
                 new.to_core(wearer, self._started_ns)
-        except ConfigError as error:
+        except (ConfigError, MissingExtra) as error:
             for line in str(error).splitlines():
                 log.error("%s; the configuration stays as it was", line)
             return
@@ -436,6 +444,10 @@ class App:
         except OSError as error:
             raise CommandError(f"{path}: the calibration cannot be kept ({error.strerror})") from error
         self._renew_settings(self._loaded)
+
+    async def _answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """A request of a local sink: the desk is built after it."""
+        return await self._desk.answer(request)
 
     async def _status(self, _: Mapping[str, Any]) -> dict[str, Any]:
         now_ns = self._clock.now_ns()
@@ -468,4 +480,6 @@ def _parts(loaded: LoadedConfig) -> tuple[object, ...]:
     """What cannot change while the parts run."""
     config = loaded.config
     sensors = [(wearer.id, wearer.sensor, wearer.condition) for wearer in config.wearer]
-    return config.broker, config.bluetooth, config.home_assistant, config.storage, sensors
+    buttons = [wearer.reminding.snooze_minutes for wearer in config.wearer] if config.desktop.enabled else []
+    local = (config.desktop, config.hook, buttons)
+    return config.broker, config.bluetooth, config.home_assistant, config.storage, sensors, local

@@ -86,3 +86,32 @@ def still_minutes(event_type: str, reason: Mapping[str, float | str]) -> int | N
         if isinstance(value, (int, float)) and S_PER_MIN <= value < float("inf"):
             return int(value // S_PER_MIN)
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class DesktopTexts:
+    """What is written on the desktop around a prompt; `{minutes}` is the length of a snooze, `{why}` a refusal."""
+
+    title: str
+    simulated: str
+    going: str
+    later: str
+    skip: str
+    refused: str
+    done: tuple[str, ...]
+
+
+ENGLISH_DESKTOP = DesktopTexts(
+    title="Posturewatch",
+    simulated=" (simulated)",
+    going="Going",
+    later="{minutes} min",
+    skip="Skip",
+    refused="That was not possible: {why}",
+    done=("Break taken. Carry on.", "That was a real break.", "Done. The clock starts anew."),
+)
+
+
+def done_text(cycle: str, texts: DesktopTexts = ENGLISH_DESKTOP) -> str:
+    """The wording for a reminder that ended in a break; the same cycle always gets the same one."""
+    return texts.done[zlib.crc32(cycle.encode()) % len(texts.done)]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from posturewatch.capturing import Capture
     from posturewatch.core.settings import Settings
     from posturewatch.messages import Topics
-    from posturewatch.sinks.outbox import Outbox
+    from posturewatch.sinks.outbox import Outbox, Outlets
     from posturewatch.types import Command, Event, Happened, Incoming, Message
 
 MOST_WAITING = 50
@@ -38,7 +38,7 @@ class Watch:
         self,
         settings: Settings,
         topics: Topics,
-        outbox: Outbox,
+        outbox: Outbox | Outlets,
         *,
         simulated: bool,
         saved: dict[str, Any] | None = None,

@@ -31,9 +31,11 @@ def command(path: Path | None, check: bool) -> int:
     from posturewatch.clock import WallClock, read_wall_ns  # noqa: PLC0415
     from posturewatch.log_output import logging_to_stderr  # noqa: PLC0415
     from posturewatch.signals import until_stopped  # noqa: PLC0415
+    from posturewatch.sinks.assembly import check_local_sinks  # noqa: PLC0415
 
     loaded = _load(path)
     loaded.to_mqtt()
+    check_local_sinks(loaded.config)
     for wearer in loaded.config.wearer:
         loaded.to_core(wearer, read_wall_ns())
     if check:

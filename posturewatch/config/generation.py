@@ -58,7 +58,7 @@ def _render_table(path: tuple[str, ...], info: FieldInfo) -> Iterator[str]:
         raise TypeError(f"{'.'.join(path)} is not a table")
     header = ".".join(path)
     yield from _comment(" ".join((model.__doc__ or "").split()))
-    mark = "#" if is_array and len(path) > 1 and info.default == () else ""  # nobody needs this table
+    mark = "#" if is_array and path != ("wearer",) and info.default == () else ""  # nobody needs this table
     yield f"{mark}[[{header}]]" if is_array else f"[{header}]"
     tables = {}
     for name, member in model.model_fields.items():

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import difflib
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -16,12 +17,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, St
 from posturewatch.config.quiet import read_period
 from posturewatch.errors import ConfigError
 from posturewatch.mqtt_settings import is_loopback
+from posturewatch.payloads import HAPPENINGS
 from posturewatch.radio import check_name
 from posturewatch.types import Placement
 
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,32}$")]
 BaseTopic = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$", max_length=128)]
 Rung = Annotated[int, Field(ge=0, le=3)]
+PROMPTS = ("shift_due", "break_due", "break_due_firm")
 
 
 def _check_zone(name: str) -> str:
@@ -52,10 +55,20 @@ def _check_radio(name: str) -> str:
     return name
 
 
+def _check_event(name: str) -> str:
+    words = (*PROMPTS, *HAPPENINGS)
+    if name not in words:
+        near = difflib.get_close_matches(name, words, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"possible are: {', '.join(words)}"
+        raise ValueError(f"no such event: {name!r}; {hint}")
+    return name
+
+
 RadioName = Annotated[str, AfterValidator(_check_radio)]
 TimeZone = Annotated[str, AfterValidator(_check_zone)]
 Period = Annotated[str, AfterValidator(_check_period)]
 Day = Annotated[str, AfterValidator(_check_day)]
+EventName = Annotated[str, AfterValidator(_check_event)]
 
 
 class Section(BaseModel):
@@ -343,6 +356,38 @@ class Log(Section):
     format: Literal["text", "json"] = Field(default="text", description="text for people, json for machines")
 
 
+class Desktop(Section):
+    """Notifications on the desktop of this machine; they need the extra `desktop`."""
+
+    enabled: bool = Field(default=False, description="show them")
+    wearers: tuple[Id, ...] = Field(
+        default=(), max_length=100, description="whose; without it everybody's", examples=[["me"]]
+    )
+    least_rung: int = Field(
+        default=1, ge=1, le=3, description="the quietest to show: 1 also the silent ones, 2 only those with buttons"
+    )
+    sound: bool = Field(default=False, description="with the desktop's sound, except for silent ones")
+
+
+class Hook(Section):
+    """A program of yours, started when something happens; repeat the table for more."""
+
+    command: tuple[Annotated[str, StringConstraints(min_length=1, max_length=4096)], ...] = Field(
+        min_length=1,
+        max_length=64,
+        description="the program and its arguments; no shell reads them",
+        examples=[["notify-send", "Time to move"]],
+    )
+    on: tuple[EventName, ...] = Field(
+        default=("break_due", "break_due_firm"), min_length=1, max_length=32, description="prompts or events"
+    )
+    wearers: tuple[Id, ...] = Field(
+        default=(), max_length=100, description="whose events; without it everybody's", examples=[["me"]]
+    )
+    timeout_s: float = Field(default=10.0, ge=0.1, le=300, description="it is ended after so long")
+    most_per_min: int = Field(default=6, ge=1, le=60, description="how often it is started in a minute")
+
+
 class Config(Section):
     """The whole configuration."""
 
@@ -351,12 +396,19 @@ class Config(Section):
     bluetooth: Bluetooth = Field(default=Bluetooth(), description="the radio for Bluetooth sensors")
     storage: Storage = Field(default=Storage(), description="where the state is kept")
     log: Log = Field(default=Log(), description="the daemon's log")
+    desktop: Desktop = Field(default=Desktop(), description="notifications on this machine")
+    hook: tuple[Hook, ...] = Field(default=(), max_length=32, description="programs to start")
     wearer: tuple[Wearer, ...] = Field(default=(), max_length=10_000, description="who is watched over")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         _refuse_twice("wearer", [wearer.id for wearer in self.wearer])
         _refuse_twice("sensor", [sensor.id for wearer in self.wearer for sensor in wearer.sensor])
+        known = {wearer.id for wearer in self.wearer}
+        for table, named in [("desktop", self.desktop.wearers), *(("hook", hook.wearers) for hook in self.hook)]:
+            for name in named:
+                if name not in known:
+                    raise ValueError(f"{table}.wearers: there is no wearer {name!r}")
         return self
 
 

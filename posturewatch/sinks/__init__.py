@@ -9,14 +9,16 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from posturewatch.link import Received
     from posturewatch.mqtt_settings import MqttSettings
+    from posturewatch.sinks.desktop_notes import DesktopSettings
+    from posturewatch.sinks.hooks import HookSettings
     from posturewatch.sinks.outbox import Outbox
     from posturewatch.types import Message
 
@@ -46,6 +48,9 @@ class SinkContext:
     on_message: Callable[[Received], None] | None = None
     on_published: Callable[[Message], None] | None = None
     clock_speed: float = 1.0  # expiry runs in the broker's time
+    desktop: DesktopSettings | None = None
+    hooks: Sequence[HookSettings] = ()
+    ask: Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]] | None = None  # requests, as `Desk.answer` takes them
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,5 +145,27 @@ class Outbox:
         self._wake.set()
 
 
+class Outlets:
+    """What goes to every sink of a daemon: each has an outbox of its own, so that none waits for another."""
+
+    def __init__(self, outboxes: Iterable[Outbox]) -> None:
+        """The outboxes stay their sinks' own."""
+        self._outboxes = tuple(outboxes)
+
+    def put(self, message: Message) -> None:
+        """Tell all of them."""
+        for outbox in self._outboxes:
+            outbox.put(message)
+
+    def put_all(self, messages: Iterable[Message]) -> None:
+        """Tell all of them, in this order."""
+        for message in messages:
+            self.put(message)
+
+    def discard(self, key: str) -> bool:
+        """Take back an unsent message; whether any of them still had it."""
+        return sum(outbox.discard(key) for outbox in self._outboxes) > 0
+
+
 def _expired(message: Message, now_ns: int) -> bool:
     return message.expires_ns is not None and message.expires_ns <= now_ns

@@ -12,6 +12,8 @@ import pytest
 
 from posturewatch.errors import ConfigError, SinkError
 from posturewatch.sinks import SinkContext, SinkKind, discover
+from posturewatch.sinks.desktop_notes import DesktopSettings
+from posturewatch.sinks.hooks import HookSettings
 from posturewatch.sinks.outbox import Outbox
 from posturewatch.types import Message
 
@@ -26,12 +28,25 @@ ODD = [
     Message("a/bytes", b"\xff\xfe"),
     Message("a/long", b"x" * 100_000),
 ]
-FILE_SINKS = sorted(set(KINDS) - {"mqtt"})
+ODD_PAYLOADS = [
+    b"",
+    b"null",
+    b"[]",
+    b"{}",
+    b"\xff",
+    b"[" * 10_000,
+    b'{"event_type": []}',
+    b'{"event_type": {"a": 1}, "cycle": 5}',
+    b'{"rung": "loud", "message": null}',
+    b'{"rung": 0, "expires": "never", "cycle": null}',
+    b'{"reminder": [], "cycle": {}}',
+]
+FILE_SINKS = sorted(set(KINDS) - {"mqtt", "desktop", "hooks"})
 
 
 def test_sinks_have_unique_names_like_their_modules() -> None:
     folder = Path(__import__("posturewatch.sinks", fromlist=["x"]).__file__).parent
-    assert {"mqtt", "jsonl", "console"} <= set(KINDS)
+    assert {"mqtt", "jsonl", "console", "desktop", "hooks"} <= set(KINDS)
     for name, kind in KINDS.items():
         assert isinstance(kind, SinkKind)
         assert (folder / f"{name}.py").exists()
@@ -80,6 +95,29 @@ async def test_a_full_disk_ends_the_sink_with_one_line(name: str) -> None:
 async def test_the_mqtt_sink_without_a_broker_says_what_to_do() -> None:
     with pytest.raises(ConfigError, match="embedded"):
         KINDS["mqtt"].build(SinkContext(Outbox(time.time_ns), time.time_ns))
+
+
+@pytest.mark.parametrize(("name", "fix"), [("desktop", "desktop.enabled"), ("hooks", r"\[\[hook\]\]")])
+def test_a_local_sink_without_its_settings_says_what_to_do(name: str, fix: str) -> None:
+    with pytest.raises(ConfigError, match=fix):
+        KINDS[name].build(SinkContext(Outbox(time.time_ns), time.time_ns))
+
+
+@pytest.mark.parametrize("name", ["desktop", "hooks"])
+@pytest.mark.asyncio
+async def test_odd_messages_leave_a_local_sink_alive_and_its_outbox_empty(name: str) -> None:
+    outbox = Outbox(time.time_ns)
+    hook = HookSettings(["break_due"], ["true"], ["me"])
+    context = SinkContext(outbox, time.time_ns, desktop=DesktopSettings({"me": 10}), hooks=[hook])
+    about = "posturewatch/wearer/me"
+    odd = [Message(f"{about}/{leaf}", payload) for leaf in ("state", "reminder", "event") for payload in ODD_PAYLOADS]
+    task = asyncio.create_task(KINDS[name].build(context).run())
+    outbox.put_all([*ODD, *odd])
+    await asyncio.sleep(0.05)
+    outbox.close()
+    async with asyncio.timeout(3):
+        await task
+    assert outbox.counts.published == len(ODD) + len(odd)
 
 
 @pytest.mark.asyncio
