@@ -54,6 +54,11 @@ TRUE = re.compile(
     r"|\[paho\.mqtt\.client\] failed to receive|_async_wait_for_mid_or_raise"
     r"|No device components to cleanup|Skipping pip installation|libturbojpeg"
 )
+# `python -m homeassistant`, also for a release that asks for a later patch of the same Python
+START = (
+    "import sys, homeassistant.const as c; c.REQUIRED_PYTHON_VER = min(c.REQUIRED_PYTHON_VER, sys.version_info[:3]);"
+    "from homeassistant.__main__ import main; sys.exit(main())"
+)
 RECORD = re.compile(r"^(?=\d{4}-\d\d-\d\d \d\d:)", re.MULTILINE)
 
 MEASURED: list[str] = []
@@ -224,7 +229,7 @@ class HomeAssistant(Process):
         self.token = ""
         self.checked = 0
         self._write_config()
-        argv = [PYTHON, "-m", "homeassistant", "--config", str(self.folder), "--skip-pip", "--log-no-color"]
+        argv = [PYTHON, "-c", START, "--config", str(self.folder), "--skip-pip", "--log-no-color"]
         super().__init__(argv, folder / "home-assistant.log")
 
     def _write_config(self) -> None:
