@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from posturewatch import messages
 from posturewatch.capturing import Capture, choose_sensor, explain
 from posturewatch.commands import (
+    MAX_BYTES,
     SHOWN,
     Address,
     Asked,
@@ -187,7 +188,8 @@ class Desk:
     def _reply(self, received: Received, watch: Watch | None, answer: CommandResult) -> None:
         usual = self._topics.bridge("result") if watch is None else self._topics.wearer(watch.wearer, "result")
         wanted = find_reply_topic(self._topics.base, received.response_topic)
-        self._outbox.put(messages.result(wanted or usual, answer, received.correlation))
+        correlation = received.correlation if len(received.correlation or b"") <= MAX_BYTES else None
+        self._outbox.put(messages.result(wanted or usual, answer, correlation))
 
     def _refuse_retained(self, received: Received) -> None:
         """A request that the broker kept would come again and again: told once, and taken off the broker."""

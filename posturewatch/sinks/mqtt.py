@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 GOODBYE_S = 1.0
+MOST_REFUSALS = 1_000  # that are told
 
 
 class MqttSink:
@@ -103,9 +104,7 @@ class MqttSink:
             try:
                 await link.subscribe([topic])
             except BrokerRefused as error:
-                if topic not in self._refused_topics:
-                    self._refused_topics.add(topic)
-                    log.error("%s", error)
+                self._tell_refusal(topic, error)
 
     async def _exchange(self, link: Link) -> None:
         """Read and write at the same time; the reader notices a lost connection while there is nothing to write."""
@@ -134,13 +133,17 @@ class MqttSink:
             await link.publish(message, self._expiry_s(message))
         except BrokerRefused as error:
             self.refused += 1
-            if message.topic not in self._refused_topics:
-                self._refused_topics.add(message.topic)
-                log.error("%s", error)
+            self._tell_refusal(message.topic, error)
             return False
         if self._context.on_published is not None:
             self._context.on_published(message)
         return True
+
+    def _tell_refusal(self, topic: str, error: BrokerRefused) -> None:
+        """Once for each topic; senders of commands choose topics for their answers, so there is a limit."""
+        if topic not in self._refused_topics and len(self._refused_topics) < MOST_REFUSALS:
+            self._refused_topics.add(topic)
+            log.error("%s", error)
 
     def _expiry_s(self, message: Message) -> int | None:
         """What is left of the message's life, in the broker's seconds."""
