@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from posturewatch.drivers import Advert, Family
 
 SPARE_S = 1.0  # a packet may be this much later than usual
+MISSED_PACKETS = 4  # so many advertisements in a row may be missed, and the time between them is still filled
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,4 +52,6 @@ class BoundSensor:
         capabilities = self.family.capabilities
         if capabilities.silence is Silence.HOLD and capabilities.read_every_s is not None:
             return capabilities.read_every_s + SPARE_S
-        return SPARE_S if capabilities.is_advertised else capabilities.expected_every_s + SPARE_S
+        if capabilities.silence is Silence.SPARSE:  # some packets are missed
+            return MISSED_PACKETS * capabilities.expected_every_s + SPARE_S
+        return capabilities.expected_every_s + SPARE_S

@@ -46,7 +46,7 @@ def test_the_core_is_told_what_the_family_is_like_where_the_user_does_not_say(tm
     assert (polar.traits.step_10ug, polar.traits.rate_hz) == (100, 25.0)
     assert polar.lateness_ns == 3 * 10**9  # two seconds of samples in a packet
     assert watch.lateness_ns == 16 * 10**9  # nothing is known before the next read
-    assert (tag.traits.step_10ug, tag.lateness_ns) == (500, 2 * 10**9)
+    assert (tag.traits.step_10ug, tag.lateness_ns) == (500, round(11.28 * 10**9))  # four may be missed
 
 
 def test_an_unknown_family_is_told_with_place_and_nearest_name(tmp_path):

@@ -11,6 +11,7 @@ from posturewatch.drivers import Silence
 from posturewatch.drivers.device_clock import DeviceClock
 from posturewatch.drivers.packet_order import PacketOrder
 from posturewatch.drivers.plausibility import Plausibility
+from posturewatch.drivers.sparse import BRIDGED_HZ, bridge, settle
 from posturewatch.health import SensorHealth
 from posturewatch.types import NS_PER_S, LinkChanged, RawSamples
 
@@ -48,16 +49,15 @@ class SensorStream:
         self._order = PacketOrder()
         self._plausibility = Plausibility()
         self._is_up = False
-        self._last: Int32Array | None = None  # the samples of the packet before
+        self._last: Int32Array | None = None  # the newest sample, as it was used
         self._last_ns = 0
-        self._last_device_ns: int | None = None
         self._complained_ns: dict[str, int] = {}
 
     def begin(self) -> None:
         """A new connection: the device's clock and counter may have begun anew."""
         self._clock = DeviceClock()
         self._order.restart()
-        self._last = self._last_device_ns = None
+        self._last = None
 
     def take(self, packet: Packet, arrived_ns: int) -> None:
         """One decoded packet."""
@@ -71,9 +71,6 @@ class SensorStream:
             health.battery_mv = packet.battery_mv
         acc = packet.acc_10ug
         if not len(acc):
-            return
-        if self._is_repeated(packet):
-            health.repeated += 1
             return
         seq = None
         if packet.seq is not None:
@@ -90,36 +87,34 @@ class SensorStream:
                 return
         self._accept(packet, arrived_ns, last_ns, seq)
 
-    def _is_repeated(self, packet: Packet) -> bool:
-        """The same once more, as the system gives it after a connection that was not closed."""
-        before_ns, self._last_device_ns = self._last_device_ns, packet.device_ns
-        if packet.device_ns is None or packet.device_ns != before_ns or self._last is None:
-            return False
-        return np.array_equal(packet.acc_10ug, self._last)
-
     def _accept(self, packet: Packet, arrived_ns: int, last_ns: int | None, seq: int | None) -> None:
         acc = packet.acc_10ug
         self.health.count(len(acc), arrived_ns)
         self._plausibility.look(acc, arrived_ns)
         if self._plausibility.fault is not None:
             self.fail(self._plausibility.fault)
-            self._last, self._last_ns = acc, arrived_ns
+            self._last, self._last_ns = acc[-1:], arrived_ns
             return
         self._rise(arrived_ns)
-        held = self._hold(packet.rate_hz, arrived_ns, len(acc))
-        self._last, self._last_ns = acc, arrived_ns
-        if held is not None:
-            acc = np.concatenate((held, acc))
-        self._put(RawSamples(self.sensor, arrived_ns, acc, packet.rate_hz, last_ns=last_ns, seq=seq))
+        rate_hz, last = packet.rate_hz, self._last
+        if self._capabilities.silence is Silence.SPARSE and last is not None:
+            acc = settle(acc, last, self._capabilities.step_mg)
+            bridged = bridge(acc, last, arrived_ns - self._last_ns)
+            filled, rate_hz = (acc, rate_hz) if bridged is None else (bridged, BRIDGED_HZ)
+        else:
+            filled = self._hold(acc, rate_hz, arrived_ns)
+        self._last, self._last_ns = acc[-1:], arrived_ns
+        self._put(RawSamples(self.sensor, arrived_ns, filled, rate_hz, last_ns=last_ns, seq=seq))
 
-    def _hold(self, rate_hz: float, arrived_ns: int, n: int) -> Int32Array | None:
-        """What a sensor that speaks on change only left out: its last value, once something proves that it lives."""
+    def _hold(self, acc: Int32Array, rate_hz: float, arrived_ns: int) -> Int32Array:
+        """With what a sensor that speaks on change only left out: its last value, once something proves it alive."""
         if self._capabilities.silence is not Silence.HOLD or self._last is None or not rate_hz > 0.0:
-            return None
-        periods = (arrived_ns - self._last_ns) / NS_PER_S * rate_hz - (n - 1)
+            return acc
+        periods = (arrived_ns - self._last_ns) / NS_PER_S * rate_hz - (len(acc) - 1)
         if periods < HELD_FROM_PERIODS:
-            return None
-        return np.repeat(self._last[-1:], min(round(periods) - 1, MOST_HELD), axis=0)
+            return acc
+        held = np.repeat(self._last, min(round(periods) - 1, MOST_HELD), axis=0)
+        return np.concatenate((held, acc))
 
     def fail(self, fault: str) -> None:
         """The sensor itself is at fault: nothing may be told from what it says."""
