@@ -52,7 +52,9 @@ def describe_plan(plan: Plan, events: Sequence[dict[str, Any]]) -> dict[str, Any
         "placement": wearer.placement,
         "sensor": wearer.sensor,
         "activities": activities,
-        "reminders": [{"rule": e["rule"], "t_s": e["t_s"]} for e in events if e["type"] == "reminder"],
+        "reminders": [
+            {"rule": e["rule"], "t_s": e["t_s"], "optional": "optional" in e} for e in events if e["type"] == "reminder"
+        ],
     }
 
 
@@ -84,7 +86,8 @@ def draw(plan: Plan, events: Sequence[dict[str, Any]], columns: int) -> Iterator
         yield f"{rule:{LABELS}}{_marks(at, end_s, width)}".rstrip()
     yield ""
     yield f"{MOST} most of the time, {SOME} for a moment, {DUE} a reminder is due:"
-    yield from (f"{clock(reminder['t_s']):>9}  {reminder['rule']}" for reminder in told["reminders"])
+    for reminder in told["reminders"]:
+        yield f"{clock(reminder['t_s']):>9}  {reminder['rule']}{' (or not)' * reminder['optional']}"
     if not told["reminders"]:
         yield "           none"
 

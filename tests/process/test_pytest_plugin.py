@@ -1,0 +1,120 @@
+"""The fixtures that the project gives to others do what they promise, in a pytest of its own."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+HEAD = "import pytest\n"
+
+
+@pytest.fixture
+def outside(pytester: pytest.Pytester):
+    """Runs the text of a test file as another project would, in another process; what came of it."""
+
+    def run(text: str, **expected: int) -> pytest.RunResult:
+        pytester.makeconftest('pytest_plugins = ["posturewatch_sim.pytest_plugin"]')
+        pytester.makepyfile(HEAD + textwrap.dedent(text))
+        result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-q")
+        result.assert_outcomes(**expected)
+        return result
+
+    return run
+
+
+def test_samples_come_with_their_truth_and_are_the_same_for_the_same_seed(outside):
+    outside(
+        """
+        def test_samples(posturewatch_samples):
+            day = posturewatch_samples("walk-at-28", seed=7)
+            again = posturewatch_samples("walk-at-28", seed=7)
+            assert day.acc_g.shape == (len(day.t_s), 3)
+            assert (day.acc_g == again.acc_g).all()
+            assert abs((day.acc_g**2).sum(axis=1).mean() - 1.0) < 0.2
+            assert [e["rule"] for e in day.truth if e["type"] == "reminder"] == ["static"]
+
+        def test_an_endless_scenario_must_be_bounded(posturewatch_samples, tmp_path):
+            file = tmp_path / "endless.toml"
+            file.write_text(
+                'title = "x"\\nplacement = "chest"\\nsensor = "polar_h10"\\n'
+                'script = [{ do = "sit", minutes = 1 }]\\nendless = [{ do = "sit", minutes = 1 }]\\n'
+            )
+            with pytest.raises(ValueError, match="duration_s"):
+                posturewatch_samples(file)
+            assert posturewatch_samples(file, duration_s=90).t_s[-1] < 90
+        """,
+        passed=2,
+    )
+
+
+def test_a_demo_is_heard_and_obeys(outside):
+    outside(
+        """
+        def test_demo(posturewatch_demo):
+            demo = posturewatch_demo("desk-freeze", seed=7, speed=600)
+            prompt = demo.until("wearer/demo/reminder", lambda p: p["level"] == "break")
+            assert "minutes" in prompt["message"] or prompt["reason"]
+            demo.publish("wearer/demo/do/snooze", 10)
+            assert demo.until("wearer/demo/result", lambda p: p["action"] == "snooze")["ok"]
+            assert demo.stop() == 0
+            assert demo.payloads("bridge/state")[-1] == "offline"
+        """,
+        passed=1,
+    )
+
+
+def test_a_demo_goes_to_the_broker_of_the_test(outside, start_broker):
+    port = start_broker().port
+    outside(
+        f"""
+        def test_demo(posturewatch_demo):
+            demo = posturewatch_demo(speed=300, broker="127.0.0.1:{port}")
+            assert demo.base_topic == "posturewatch-demo"
+            assert demo.until("wearer/demo/state")["simulated"]
+        """,
+        passed=1,
+    )
+
+
+def test_a_daemon_hears_virtual_sensors_and_survives_a_kick(outside):
+    outside(
+        """
+        CONFIGURATION = '''
+        [bluetooth]
+        radio = "{radio}"
+        [[wearer]]
+        id = "me"
+        [[wearer.sensor]]
+        id = "strap"
+        placement = "chest"
+        source = "ble"
+        family = "polar"
+        address = "C0:5E:00:00:00:01"
+        '''
+
+        def test_daemon(posturewatch_radio, posturewatch_daemon):
+            radio = posturewatch_radio("polar_h10", scenario="still-upright", seed=7)
+            daemon = posturewatch_daemon(CONFIGURATION.format(radio=radio.name))
+            daemon.until("sensor/strap/health", lambda p: p["connected"])
+            assert radio.devices == ["polar_h10"]
+            radio.tell("kick polar_h10")
+            daemon.until("sensor/strap/health", lambda p: p["reconnects"] > 0)
+            with pytest.raises(AssertionError, match="polar_h11"):
+                radio.tell("kick polar_h11")
+        """,
+        passed=1,
+    )
+
+
+def test_what_does_not_come_fails_with_the_reason(outside):
+    result = outside(
+        """
+        def test_daemon(posturewatch_daemon):
+            posturewatch_daemon("[[wearer]]\\nid = 'me'\\n")
+        """,
+        failed=1,
+    )
+    result.stdout.fnmatch_lines(["*posturewatch ended with 2: *posturewatch.toml*sensor*"])
