@@ -42,8 +42,12 @@ def read_calibration(path: Path) -> Calibration:
 
 def write_calibration(path: Path, calibration: Calibration) -> None:
     """Write what `read_calibration` reads."""
-    content = {"up": calibration.up, "forward": calibration.forward, "grade": calibration.grade}
-    path.write_text(json.dumps(content) + "\n", "utf-8")
+    path.write_text(render_calibration(calibration), "utf-8")
+
+
+def render_calibration(calibration: Calibration) -> str:
+    """The content of the file."""
+    return json.dumps({"up": calibration.up, "forward": calibration.forward, "grade": calibration.grade}) + "\n"
 
 
 def kept_path(state_folder: Path, sensor: str) -> Path:

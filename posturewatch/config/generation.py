@@ -13,7 +13,7 @@ from pydantic_core import PydanticUndefined
 from posturewatch.config.model import Config, Section
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from pydantic.fields import FieldInfo
 
@@ -22,8 +22,8 @@ _HEAD = """\
 # Units are in the names: _s seconds, _min minutes, _deg degrees, _mg thousandths of g, _hz samples a second.
 # The environment overrides this file: POSTUREWATCH_BROKER__HOST, POSTUREWATCH_WEARER__0__STATIC_LIMIT_MIN …
 # Check it with: posturewatch config check FILE
-# Made by `python -m posturewatch.config config/`; edit a copy.
 """
+_MADE = "# Made by `python -m posturewatch.config config/`; edit a copy.\n"
 _WIDTH = 118
 
 
@@ -45,30 +45,38 @@ def render_schema() -> str:
 
 def render_sample() -> str:
     """A configuration file with every key, its range, its default and what it does."""
-    lines = [_HEAD]
+    return "\n".join((_HEAD + _MADE, *_render_tables({})))
+
+
+def render_config(tree: Mapping[str, Any]) -> str:
+    """The same with the values of `tree` (as `tomllib` gives it) in force, for somebody to go on editing."""
+    return "\n".join((_HEAD, *_render_tables(tree)))
+
+
+def _render_tables(tree: Mapping[str, Any]) -> Iterator[str]:
     for name, info in Config.model_fields.items():
-        lines += _render_table((name,), info)
-    return "\n".join(lines)
+        yield from _render_table((name,), info, tree.get(name))
 
 
-def _render_table(path: tuple[str, ...], info: FieldInfo) -> Iterator[str]:
+def _render_table(path: tuple[str, ...], info: FieldInfo, given: Any) -> Iterator[str]:
+    """One table, or an array of them: of each member what is set, and below the first all that could be."""
     is_array = get_origin(info.annotation) is tuple
     model = get_args(info.annotation)[0] if is_array else info.annotation
     if not isinstance(model, type) or not issubclass(model, Section):
         raise TypeError(f"{'.'.join(path)} is not a table")
     header = ".".join(path)
     yield from _comment(" ".join((model.__doc__ or "").split()))
-    mark = "#" if is_array and path != ("wearer",) and info.default == () else ""  # nobody needs this table
-    yield f"{mark}[[{header}]]" if is_array else f"[{header}]"
-    tables = {}
-    for name, member in model.model_fields.items():
-        if _is_table(member):
-            tables[name] = member
-        else:
-            yield from _render_key(name, member, mark)
-    yield ""
-    for name, member in tables.items():
-        yield from _render_table((*path, name), member)
+    mark = "#" if is_array and path != ("wearer",) and info.default == () and not given else ""  # nobody needs it
+    for at, values in enumerate((given or [{}]) if is_array else [given or {}]):
+        yield f"{mark}[[{header}]]" if is_array else f"[{header}]"
+        tables = {name: member for name, member in model.model_fields.items() if _is_table(member)}
+        for name, member in model.model_fields.items():
+            if name not in tables and (at == 0 or name in values):
+                yield from _render_key(name, member, values.get(name), mark)
+        yield ""
+        for name, member in tables.items():
+            if at == 0 or name in values:
+                yield from _render_table((*path, name), member, values.get(name))
 
 
 def _is_table(info: FieldInfo) -> bool:
@@ -76,9 +84,12 @@ def _is_table(info: FieldInfo) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, Section)
 
 
-def _render_key(name: str, info: FieldInfo, mark: str = "") -> Iterator[str]:
+def _render_key(name: str, info: FieldInfo, given: Any, mark: str = "") -> Iterator[str]:
     allowed = _describe_allowed(info)
     yield from _comment((info.description or "") + (f" ({allowed})" if allowed else ""))
+    if given is not None:
+        yield f"{name} = {_to_toml(given)}"
+        return
     if info.default is PydanticUndefined:
         yield f"{mark}{name} = {_to_toml(info.examples[0] if info.examples else '')}"
         return

@@ -1,0 +1,57 @@
+"""The steps of the first run, in their order."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from typing import TYPE_CHECKING
+
+from posturewatch.control import NoDaemon, ask, socket_path
+from posturewatch.setting_up.broker import choose_broker
+from posturewatch.setting_up.calibration import calibrate
+from posturewatch.setting_up.draft import open_draft
+from posturewatch.setting_up.files import write_files
+from posturewatch.setting_up.rehearsal import rehearse
+from posturewatch.setting_up.sensor import choose_sensor
+from posturewatch.setting_up.service import install_service
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from posturewatch.dialogue import Dialogue
+    from posturewatch.setting_up.draft import Answers
+
+
+async def set_up(talk: Dialogue, answers: Answers, path: Path, environ: Mapping[str, str]) -> None:
+    """All of it.  Raises what a step cannot get over; up to `write_files` nothing was changed then."""
+    draft = open_draft(path, answers.wearer)
+    if not draft.is_new:
+        talk.say(f"going on from {path}")
+    running = await _find_daemon(draft.load().state_folder(), environ)
+    if running is not None:
+        talk.say(f"a daemon runs already (process {running}); sensors that it holds are not seen by others")
+    await choose_sensor(talk, answers, draft)
+    await calibrate(talk, answers, draft)
+    await choose_broker(talk, answers, draft)
+    write_files(talk, draft)
+    if running is not None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(running, signal.SIGHUP)
+        talk.say("the running daemon reads the new configuration now")
+    else:
+        await install_service(talk, answers, draft, environ)
+    if answers.test_reminder is not False and (
+        answers.test_reminder or await talk.confirm("show a test reminder?", default=True)
+    ):
+        await rehearse(talk, draft, environ)
+    talk.say("ready.  How it stands: posturewatch status; what may be wrong: posturewatch doctor")
+    talk.say("to be left alone for a while: posturewatch pause 60")
+
+
+async def _find_daemon(state_folder: Path, environ: Mapping[str, str]) -> int | None:
+    try:
+        return int((await ask(socket_path(state_folder, environ), "status"))["process"])
+    except NoDaemon:
+        return None
