@@ -62,6 +62,7 @@ class Machine:
         if not DEBIAN_BUS.exists():
             raise Unavailable(f"{DEBIAN_BUS} is missing: reinstall the package dbus")
         (self.exchange / "bus.conf").write_text(BUS.format(bus=DEBIAN_BUS, unpacked=self.unpacked.folder))
+        self._offer("bluetoothctl")  # bleak asks it for the version of BlueZ
         given = {
             "BUSYBOX": str(self.unpacked.find("bin/busybox")),
             "BLUETOOTHD": str(self.unpacked.find("bluetooth/bluetoothd")),
@@ -71,6 +72,14 @@ class Machine:
         }
         text = "".join(f"{name}={shlex.quote(value)}\n" for name, value in given.items())
         (self.exchange / "environment").write_text(text)
+
+    def _offer(self, name: str) -> None:
+        """A program of the packages, with their libraries, in the path of the guest."""
+        program, libraries = self.unpacked.find(f"bin/{name}"), self.unpacked.library_path
+        start = self.exchange / "bin" / name
+        start.parent.mkdir(exist_ok=True)
+        start.write_text(f'#!/bin/sh\nLD_LIBRARY_PATH={shlex.quote(libraries)} exec {shlex.quote(str(program))} "$@"\n')
+        start.chmod(0o755)
 
     def _command(self) -> list[str]:
         program = shutil.which("qemu-system-x86_64", path=SBIN)

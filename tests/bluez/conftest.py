@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import pytest_asyncio
 from dbus_fast import BusType, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 
+from posturewatch.drivers import discover
 from posturewatch.drivers.bound import BoundSensor
 from posturewatch.drivers.preset_files import parse_presets
 from posturewatch.sources.ble import BleSource
@@ -28,9 +30,12 @@ if TYPE_CHECKING:
 
 IN_GUEST = "POSTUREWATCH_BLUEZ_VM" in os.environ
 HERE = Path(__file__).parent
-PATIENCE_S = 30.0  # an emulated processor is slow
+PATIENCE_S = 40.0  # an emulated processor is slow
+START_S = 120.0  # and slowest when a program imports what it needs
 PROGRAM = [sys.executable, "-m", "posturewatch"]
-DEVICES = ("counted", "ruuvi")  # their addresses are counted up from C0:5E:00:00:00:01
+DEVICES = ("counted", "ruuvi", "polar_h10")
+COUNTED_BOARD, RUUVI_TAG, POLAR_H10 = (f"C0:5E:00:00:00:{number:02X}" for number in (1, 2, 3))
+DONGLE = "00:5E:AA:FF:00:01"  # the simulator's
 COUNTED = """
 [counted]
 title = "Board with counted packets"
@@ -87,56 +92,77 @@ def bluetoothd() -> Iterator[Bluetoothd]:
 
 
 class Adapter:
-    """The first adapter as BlueZ shows it on the system bus."""
+    """One adapter as BlueZ shows it on the system bus."""
 
-    PATH = "/org/bluez/hci0"
-
-    def __init__(self, bus: MessageBus) -> None:
+    def __init__(self, bus: MessageBus, address: str) -> None:
         self._bus = bus
+        self._address = address
+        self.path = ""
 
-    async def switch(self, on: bool) -> None:
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+    async def switch(self, *, on: bool) -> None:
         """Power on or off; an adapter that was just plugged in takes a moment to be there."""
         body = ["org.bluez.Adapter1", "Powered", Variant("b", on)]
+        deadline_s = time.monotonic() + PATIENCE_S
         reply = None
-        for _ in range(int(PATIENCE_S / 0.1)):
-            reply = await self._bus.call(
-                Message(
-                    destination="org.bluez",
-                    path=self.PATH,
-                    interface="org.freedesktop.DBus.Properties",
-                    member="Set",
-                    signature="ssv",
-                    body=body,
-                )
-            )
-            if reply.message_type is MessageType.METHOD_RETURN:
-                return
+        while time.monotonic() < deadline_s:
+            if await self._find():
+                reply = await self._call(self.path, "org.freedesktop.DBus.Properties", "Set", "ssv", body)
+                if reply.message_type is MessageType.METHOD_RETURN:
+                    return
             await asyncio.sleep(0.1)
-        pytest.fail(f"the adapter was not switched: {reply.error_name} {reply.body}")
+        pytest.fail(f"adapter {self._address} was not switched: {reply and (reply.error_name, reply.body)}")
+
+    async def _find(self) -> bool:
+        reply = await self._call("/", "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", "", [])
+        objects = reply.body[0] if reply.message_type is MessageType.METHOD_RETURN else {}
+        for path, interfaces in objects.items():
+            about = interfaces.get("org.bluez.Adapter1")
+            if about is not None and about["Address"].value == self._address:
+                self.path = path
+                return True
+        return False
+
+    async def _call(self, path: str, interface: str, member: str, signature: str, body: list[Any]) -> Message:
+        message = Message("org.bluez", path, interface, member, signature=signature, body=body)
+        reply = await self._bus.call(message)
+        assert reply is not None
+        return reply
 
 
 @pytest_asyncio.fixture
-async def adapter(bluetoothd: Bluetoothd) -> AsyncIterator[Adapter]:
-    """Switches for the first adapter, if one is plugged in."""
+async def adapter_of(bluetoothd: Bluetoothd) -> AsyncIterator[Callable[[str], Adapter]]:
+    """The adapter of an address."""
     assert bluetoothd.process is not None
     bus = await MessageBus(bus_type=BusType.SYSTEM).connect()
-    yield Adapter(bus)
+    yield lambda address: Adapter(bus, address)
     bus.disconnect()
+
+
+@pytest.fixture
+def adapter(adapter_of: Callable[[str], Adapter]) -> Adapter:
+    """The simulator's."""
+    return adapter_of(DONGLE)
 
 
 class Simulator:
     """Virtual sensors behind /dev/vhci, as `posturewatch simulate` offers them, and what can be done to them."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, scenario: str, *devices: str, speed: float = 1.0) -> None:
         self._control = folder / "control"
         self._said = folder / "simulator.log"
-        command = ["simulate", *arguments, "--seed", "1", "--transport", "vhci", "--control", str(self._control)]
+        wanted = (part for device in devices for part in ("--device", device))
+        where = ("--transport", "vhci", "--control", str(self._control))
+        command = ["simulate", scenario, "--seed", "1", "--speed", str(speed), *where, *wanted]
         with self._said.open("wb") as said:
             self._process = subprocess.Popen([*PROGRAM, *command], stdin=subprocess.DEVNULL, stdout=said, stderr=said)
 
     def wait(self) -> None:
         """Until it obeys."""
-        deadline_s = time.monotonic() + PATIENCE_S
+        deadline_s = time.monotonic() + START_S
         while not self._control.exists():
             if time.monotonic() > deadline_s or self._process.poll() is not None:
                 pytest.fail(f"the simulator did not come: {self._said.read_text()}")
@@ -152,19 +178,36 @@ class Simulator:
         assert answer["ok"], answer
         return answer
 
+    def count(self, device: str, what: str) -> int:
+        """One of its figures of a sensor."""
+        return int(self.obey("stats")["devices"][device][what])
+
+    async def until(self, device: str, what: str, count: int) -> None:
+        """Wait until a figure of a sensor is this."""
+        deadline_s = time.monotonic() + PATIENCE_S
+        while (seen := self.count(device, what)) != count:
+            if time.monotonic() > deadline_s:
+                pytest.fail(f"{device}: {what} is {seen}, not {count}")
+            await asyncio.sleep(0.1)
+
     def end(self) -> None:
         self._process.kill()
         self._process.wait()
 
 
-@pytest.fixture(scope="session")
-def running_simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
-    """Started once: in an emulated processor that takes ten seconds."""
-    devices = (part for device in DEVICES for part in ("--device", device))
-    simulator = Simulator(tmp_path_factory.mktemp("simulator"), "office-day", *devices)
-    simulator.wait()
+@pytest.fixture(scope="session", autouse=True)
+def starting_simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
+    """Started once and before all: in an emulated processor that takes ten seconds."""
+    simulator = Simulator(tmp_path_factory.mktemp("simulator"), "office-day", *DEVICES)
     yield simulator
     simulator.end()
+
+
+@pytest.fixture(scope="session")
+def running_simulator(starting_simulator: Simulator) -> Simulator:
+    """Which obeys."""
+    starting_simulator.wait()
+    return starting_simulator
 
 
 @pytest_asyncio.fixture
@@ -174,6 +217,21 @@ async def simulator(running_simulator: Simulator, adapter: Adapter) -> Simulator
         running_simulator.obey(command)
     await adapter.switch(on=True)
     return running_simulator
+
+
+@pytest.fixture
+def start_simulator(tmp_path: Path) -> Iterator[Callable[..., Simulator]]:
+    """Other simulators, which end with the test."""
+    running: list[Simulator] = []
+
+    def start(scenario: str, *devices: str, speed: float) -> Simulator:
+        running.append(Simulator(tmp_path, scenario, *devices, speed=speed))
+        running[-1].wait()
+        return running[-1]
+
+    yield start
+    for each in running:
+        each.end()
 
 
 class Heard:
@@ -226,4 +284,66 @@ def listen() -> Callable[..., contextlib.AbstractAsyncContextManager[Heard]]:
 def counted() -> BoundSensor:
     """A board that counts its packets, described by a preset file."""
     [(family, _)] = parse_presets(COUNTED, "counted.toml")
-    return BoundSensor("counted", family, address="C0:5E:00:00:00:01")
+    return BoundSensor("counted", family, address=COUNTED_BOARD)
+
+
+@pytest.fixture(scope="session")
+def ruuvi_tag() -> BoundSensor:
+    """A beacon, which nobody connects to."""
+    return BoundSensor("tag", discover()["ruuvi"], address=RUUVI_TAG)
+
+
+class Daemon:
+    """The daemon as a process of its own."""
+
+    def __init__(self, folder: Path, command: Sequence[str]) -> None:
+        self._said = folder / f"daemon-{len(list(folder.glob('daemon-*')))}.log"
+        with self._said.open("wb") as said:
+            self.process = subprocess.Popen([sys.executable, *command], stdin=subprocess.DEVNULL, stderr=said)
+
+    def said(self) -> str:
+        return self._said.read_text()
+
+    async def until(self, text: str) -> None:
+        """Wait until it logged this."""
+        deadline_s = time.monotonic() + START_S
+        while text not in (said := self.said()):
+            if time.monotonic() > deadline_s or self.process.poll() is not None:
+                pytest.fail(f"never said {text!r}: {said}")
+            await asyncio.sleep(0.1)
+
+    async def end(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        return await asyncio.to_thread(self.process.wait, PATIENCE_S)
+
+
+@pytest.fixture
+def start_daemon(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
+    """Daemons that end with the test."""
+    running: list[Daemon] = []
+
+    def start(*command: str) -> Daemon:
+        running.append(Daemon(tmp_path, command))
+        return running[-1]
+
+    yield start
+    for daemon in running:
+        daemon.process.kill()
+        daemon.process.wait()
+
+
+@pytest.fixture
+def configure(tmp_path: Path) -> Callable[[str, str], Path]:
+    """Writes a configuration with one Bluetooth sensor, and the preset of the counted board beside it."""
+
+    def write(sensor: str, wearer: str = "") -> Path:
+        (tmp_path / "sensors").mkdir(exist_ok=True)
+        (tmp_path / "sensors" / "counted.toml").write_text(COUNTED)
+        path = tmp_path / "posturewatch.toml"
+        path.write_text(
+            f'[storage]\nfolder = "{tmp_path}/kept"\n[[wearer]]\nid = "me"\n{wearer}\n'
+            f'[[wearer.sensor]]\nid = "back"\nplacement = "upper_back"\nsource = "ble"\n{sensor}\n'
+        )
+        return path
+
+    return write

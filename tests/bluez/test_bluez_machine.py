@@ -18,7 +18,7 @@ from bumble.transport import open_transport
 
 
 @pytest.mark.asyncio
-async def test_adapter_appears_and_a_scan_finds_an_advertiser(adapter):
+async def test_adapter_appears_and_a_scan_finds_an_advertiser(adapter_of):
     air = LocalLink()
     async with await open_transport("vhci") as kernel:
         dongle = Controller("dongle", kernel.source, kernel.sink, air, public_address="00:11:22:33:44:55")
@@ -31,8 +31,9 @@ async def test_adapter_appears_and_a_scan_finds_an_advertiser(adapter):
             AdvertisingData([(AdvertisingData.FLAGS, b"\x06"), (AdvertisingData.COMPLETE_LOCAL_NAME, b"advertiser")])
         )
         await advertiser.start_advertising(advertising_data=data)
+        adapter = adapter_of("00:11:22:33:44:55")
         await adapter.switch(on=True)
-        async with asyncio.timeout(30), BleakScanner() as scanner:
+        async with asyncio.timeout(30), BleakScanner(bluez={"adapter": adapter.name}) as scanner:
             async for device, advertisement in scanner.advertisement_data():
                 if device.address == "C0:00:00:00:00:01":
                     assert advertisement.local_name == "advertiser"

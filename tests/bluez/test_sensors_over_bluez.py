@@ -2,9 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+import multiprocessing
+import time
+from typing import TYPE_CHECKING
+
 import pytest
+from bleak import BleakClient, BleakScanner
+
+from posturewatch.sources.ble import BleSource
+
+if TYPE_CHECKING:
+    from posturewatch.drivers.bound import BoundSensor
 
 pytestmark = pytest.mark.asyncio
+
+COUNTED_DATA = "5e500011-7077-4d53-9a1b-0c5d2e8f4a10"
+
+
+@pytest.mark.usefixtures("simulator")
+async def test_a_scan_finds_every_sensor_by_its_name():
+    names = set()
+    async with asyncio.timeout(30), BleakScanner() as scanner:
+        async for _, advertisement in scanner.advertisement_data():
+            names.add((advertisement.local_name or "").split(" ")[0])
+            if {"Counted", "Ruuvi", "Polar"} <= names:
+                break
 
 
 @pytest.mark.usefixtures("simulator")
@@ -28,3 +51,106 @@ async def test_nothing_is_heard_twice_after_the_sensor_hung_up(simulator, listen
         health = heard.source.health["counted"]
     assert (health.repeated, health.reconnects) == (0, 2)
     assert heard.links("counted") == [True, False, True, False, True]
+
+
+async def test_the_library_alone_hears_twice_so_that_the_test_before_can_fail(simulator):
+    """A client that is not closed after its connection was lost goes on listening: why ours always disconnects."""
+    heard: asyncio.Queue[int] = asyncio.Queue()
+    numbers: list[int] = []
+    clients = []
+    for _ in range(2):
+        device = await BleakScanner.find_device_by_address("C0:5E:00:00:00:01", 30.0)
+        lost = asyncio.Event()
+        client = BleakClient(device, disconnected_callback=lambda _, lost=lost: lost.set())
+        clients.append(client)
+        await client.connect()
+        await client.start_notify(COUNTED_DATA, lambda _, data: heard.put_nowait(int.from_bytes(data[:2], "little")))
+        async with asyncio.timeout(30):
+            numbers += [await heard.get() for _ in range(10)]
+        simulator.obey("kick counted")
+        async with asyncio.timeout(30):
+            await lost.wait()
+    for client in clients:
+        await client.disconnect()
+    assert len(set(numbers)) < len(numbers)
+
+
+async def test_a_sensor_that_was_out_of_range_comes_back(simulator, listen, counted):
+    async with listen(counted) as heard:
+        await heard.more("counted", 5)
+        simulator.obey("lose counted")
+        await heard.until(lambda: not heard.links("counted")[-1])
+        simulator.obey("back counted")
+        await heard.more("counted", 5)
+        assert heard.source.health["counted"].repeated == 0
+
+
+@pytest.mark.usefixtures("simulator")
+async def test_a_beacon_is_heard_while_another_sensor_streams(listen, counted, ruuvi_tag):
+    async with listen(counted, ruuvi_tag) as heard:
+        await heard.more("counted", 5)
+        await heard.more("tag", 3)
+        await heard.more("counted", 5)
+        health = heard.source.health
+    assert health["counted"].lost == 0
+    assert {len(batch.acc_10ug) for batch in heard.batches("tag")} == {1}
+    assert health["tag"].undecodable == 0
+
+
+def stream_until_killed(sensor: BoundSensor) -> None:
+    asyncio.run(BleSource("bluez", [sensor], lambda _: None, time.time_ns).run())
+
+
+async def test_a_connection_that_outlived_its_process_is_taken_over(simulator, listen, counted, caplog):
+    caplog.set_level("INFO")
+    # Forked, so that it need not import everything anew.
+    victim = multiprocessing.get_context("fork").Process(target=stream_until_killed, args=(counted,))
+    victim.start()
+    await simulator.until("counted", "streaming", 1)
+    victim.kill()
+    victim.join()
+    assert simulator.count("counted", "connections") == 1  # BlueZ keeps it, so no scan can find the sensor
+    async with listen(counted) as heard:
+        await heard.more("counted", 10)
+        assert "taking over its connection" in caplog.text
+        assert heard.source.health["counted"].repeated == 0
+    assert simulator.count("counted", "connections") == 0
+
+
+async def test_bluetoothd_may_be_restarted(bluetoothd, adapter, simulator, listen, counted, ruuvi_tag):
+    assert simulator is not None
+    async with listen(counted, ruuvi_tag) as heard:
+        await heard.more("counted", 5)
+        await heard.more("tag", 1)
+        bluetoothd.kill()
+        await heard.until(lambda: not heard.links("counted")[-1])
+        bluetoothd.start()
+        await adapter.switch(on=True)
+        await heard.more("counted", 5, within_s=60)
+        await heard.more("tag", 2, within_s=60)
+        assert heard.source.health["counted"].repeated == 0
+
+
+async def test_the_adapter_may_be_switched_off_and_on(adapter, simulator, listen, counted, caplog):
+    assert simulator is not None
+    async with listen(counted) as heard:
+        await heard.more("counted", 5)
+        await adapter.switch(on=False)
+        await heard.until(lambda: not heard.links("counted")[-1])
+        await heard.until(lambda: "the Bluetooth adapter is powered off" in caplog.text)
+        await adapter.switch(on=True)
+        await heard.more("counted", 5)
+        assert heard.source.health["counted"].repeated == 0
+
+
+async def test_the_adapter_may_be_pulled_and_plugged_in(adapter, simulator, listen, counted, ruuvi_tag):
+    async with listen(counted, ruuvi_tag) as heard:
+        await heard.more("counted", 5)
+        await heard.more("tag", 1)
+        simulator.obey("unplug")
+        await heard.until(lambda: not heard.links("counted")[-1] and not heard.links("tag")[-1])
+        simulator.obey("plug")
+        await adapter.switch(on=True)
+        await heard.more("counted", 5)
+        await heard.more("tag", 2)
+        assert heard.source.health["counted"].repeated == 0
