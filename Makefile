@@ -2,7 +2,7 @@
 # PYTHON=/path/to/python chooses the interpreter (3.11 or newer).
 
 .POSIX:
-.PHONY: help demo setup test fuzz test-bluez test-ha test-node-red lint bench lock clean
+.PHONY: help demo setup test fuzz test-bluez test-ha test-node-red lint bench man container lock clean
 
 BIN = .venv/bin
 # Debian puts mosquitto where only root's path looks.
@@ -17,6 +17,8 @@ help:
 	@echo 'make fuzz    all decoders for a minute, guided by coverage (SECONDS=600 for longer)'
 	@echo 'make lint    the same without the tests'
 	@echo 'make bench   measure, beside limits and other programs'
+	@echo 'make man     manual pages, into build/man'
+	@echo 'make container     an image, with podman, buildah or docker'
 	@echo 'make lock    renew the lock files (needs uv)'
 	@echo 'make clean   remove .venv and all caches'
 
@@ -62,6 +64,14 @@ fuzz: setup
 
 bench: setup
 	@for each in benchmarks/*.py; do test -e "$$each" || { echo "there are no benchmarks here"; exit 1; }; echo "== $$each"; $(BIN)/python "$$each" || exit 1; done
+
+man: setup
+	@$(BIN)/python scripts/write_man_pages build/man
+
+container:
+	@for engine in podman docker buildah; do \
+	    command -v $$engine >/dev/null && exec $$engine build -f config/container/Containerfile -t posturewatch .; \
+	done; echo 'no podman, docker or buildah here: install one of them' >&2; exit 3
 
 lock:
 	uv pip compile --universal --python-version 3.11 --no-header --no-annotate --quiet \
