@@ -30,9 +30,12 @@ def test_wheel_holds_every_file_of_both_packages(wheel_names):
                 assert path.relative_to(base).as_posix() in wheel_names
 
 
-def test_wheel_holds_nothing_else(wheel_names):
+def test_wheel_holds_nothing_else_but_the_samples_of_configuration(wheel_names):
     rooms = {name.split("/")[0] for name in wheel_names}
-    assert {room for room in rooms if not room.endswith(".dist-info")} == {"posturewatch", "posturewatch_sim"}
+    code = {room for room in rooms if not room.endswith((".dist-info", ".data"))}
+    assert code == {"posturewatch", "posturewatch_sim"}
+    data = {name.partition(".data/data/share/posturewatch/")[2] for name in wheel_names if ".data/" in name}
+    assert data == {str(p.relative_to(ROOT / "config")) for p in (ROOT / "config").rglob("*") if p.is_file()}
 
 
 def test_what_the_program_needs_is_locked():
