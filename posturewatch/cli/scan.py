@@ -118,7 +118,8 @@ def _table(survey: Survey, show_all: bool) -> Any:
 
     table = Table(title="Shake the sensor that you want", title_justify="left")
     for column in COLUMNS:
-        table.add_column(column)
+        whole = column in ("address", "family", "signal")  # to be copied, or short anyway
+        table.add_column(column, no_wrap=whole, min_width=17 if column == "address" else None)
     for row in _rows(survey, show_all):
         table.add_row(*(Text(_printable(cell)) for cell in row), style="bold green" if row[0] else "")
     return table
