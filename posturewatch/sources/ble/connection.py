@@ -31,6 +31,7 @@ STEP_S = 6.0  # BlueZ itself gives up on a step after a while; a sensor answers 
 DISCONNECT_S = 15.0
 LEAVE_S = 4.0  # BlueZ takes up to 2.7 s
 BEAT_S = 0.5  # how often a silent connection is looked at
+GATHER_S = 0.05  # a sensor with a packet for each sample wakes us this often, not each time
 WAITING = 500  # notifications: ten seconds of the busiest sensor
 
 
@@ -61,6 +62,7 @@ class Connection:
         self._heard: deque[Notified] = deque(maxlen=WAITING)
         self._woken = asyncio.Event()
         self._beat: asyncio.TimerHandle | None = None
+        self._handed_s = 0.0  # when something heard was last handed over, of the loop's clock
         self.is_lost = False
 
     @property
@@ -116,6 +118,17 @@ class Connection:
         """Until something was heard, the connection was lost, or half a second passed."""
         await self._woken.wait()
         self._woken.clear()
+
+    async def hear(self) -> list[Notified]:
+        """What was heard: at once after a pause, else with what comes in the next moment.  Nothing now and then."""
+        await self.wait()
+        loop = asyncio.get_running_loop()
+        if self._heard and not self.is_lost and (early_s := self._handed_s + GATHER_S - loop.time()) > 0.0:
+            await asyncio.sleep(early_s)
+        if self._heard:
+            self._handed_s = loop.time()
+        self._woken.clear()
+        return self.take()
 
     def take(self) -> list[Notified]:
         """All that was heard since the last time."""

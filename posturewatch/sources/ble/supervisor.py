@@ -143,8 +143,7 @@ class Supervisor:
         heard_s, limit_s, has_begun = loop.time(), FIRST_PACKET_S, False
         read_s = -math.inf if is_held else heard_s  # one that lies still says nothing before it is asked
         while True:
-            await connection.wait()
-            items = connection.take()
+            items = await connection.hear()
             understood = self._decode(driver, items)
             now_s = loop.time()
             heard_s = now_s if items else heard_s
