@@ -25,6 +25,7 @@ from posturewatch.control import listening, socket_path
 from posturewatch.desk import Desk
 from posturewatch.discovery import subject_of
 from posturewatch.errors import CommandError, ConfigError, MissingExtra, SnapshotError
+from posturewatch.glimpses import Glimpses
 from posturewatch.health import lowest_battery_pct
 from posturewatch.messages import Topics
 from posturewatch.mqtt_settings import MQTT_311
@@ -220,7 +221,14 @@ class App:
 
     async def serve(self) -> None:
         """Run until stopped; whatever ends it, the state is saved and the last messages get their chance."""
-        answers = {"status": self._status, "why": self._why, "command": self._desk.answer}
+        glimpses = Glimpses(self.watches, self._clock.now_ns, self._calibrated)
+        answers = {
+            "status": self._status,
+            "why": self._why,
+            "command": self._desk.answer,
+            "glimpse": glimpses.glimpse,
+            "keep_calibration": glimpses.keep,
+        }
         door = socket_path(self._store.folder, self._given.environ)
         if self._given.on_watches is not None:
             self._given.on_watches(self.watches)

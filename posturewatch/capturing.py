@@ -5,18 +5,20 @@ Pure: it is handed what comes, and told when time is up.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from posturewatch.core.calibration import ADVICE, Attempt, Fault, calibrate_poses, measure_pose
-from posturewatch.core.posture import INCLINED
+from posturewatch.core.posture import INCLINED, POSTURAL
 from posturewatch.errors import CommandError
 from posturewatch.types import NS_PER_S, UNITS_PER_G, RawSamples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from posturewatch.core.calibration import Pose
     from posturewatch.core.settings import SensorSettings
     from posturewatch.types import Int32Array, SampleBatch
 
@@ -27,14 +29,36 @@ MOST_SAMPLES = 100_000
 PATIENCE_NS = 30 * NS_PER_S  # for ten seconds of samples
 
 
-class Capture:
-    """Collects until it has enough or is told that time is up, and then tells `done`, once."""
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """Samples of one sensor, and how many seconds they cover."""
 
-    def __init__(self, sensor: str, now_ns: int, done: Callable[[Attempt], None]) -> None:
-        """Nothing was seen yet."""
+    acc_10ug: Int32Array
+    seconds: float
+
+    def measure(self) -> Pose:
+        """What it shows as a pose."""
+        return measure_pose(self.acc_10ug.astype(np.float64) / UNITS_PER_G, self.seconds)
+
+
+class Capture:
+    """Collects some seconds of one sensor until it has enough or is told that time is up; then tells `done`, once."""
+
+    def __init__(  # noqa: PLR0913  # what to collect, and whom to tell
+        self,
+        sensor: str,
+        now_ns: int,
+        done: Callable[[Attempt], None] | None = None,
+        *,
+        seconds: float = POSE_S,
+        least: int = LEAST_SAMPLES,
+        tell: Callable[[Captured], None] | None = None,
+    ) -> None:
+        """Nothing was seen yet.  `done` gets the calibration that it makes, `tell` the samples themselves."""
         self.sensor = sensor
         self.until_ns = now_ns + PATIENCE_NS
-        self._done = done
+        self._seconds, self._least = seconds, least
+        self._done, self._tell = done, tell
         self._parts: list[Int32Array] = []
         self._samples = 0
         self._seen_s = 0.0
@@ -46,7 +70,7 @@ class Capture:
             self._parts.append(incoming.acc_10ug)
             self._samples += len(incoming.acc_10ug)
             self._seen_s += self._measure_s(incoming)
-        enough = self._seen_s >= POSE_S and self._samples >= LEAST_SAMPLES
+        enough = self._seen_s >= self._seconds and self._samples >= self._least
         return enough or self._samples >= MOST_SAMPLES
 
     def _measure_s(self, incoming: RawSamples | SampleBatch) -> float:
@@ -59,21 +83,25 @@ class Capture:
 
     def conclude(self) -> None:
         """Make of it what can be made."""
-        if not self._parts:
-            self._done(Attempt(None, (Fault.TOO_SHORT,)))
-            return
-        acc_g = np.concatenate(self._parts).astype(np.float64) / UNITS_PER_G
-        self._done(calibrate_poses(measure_pose(acc_g, self._seen_s)))
+        acc_10ug = np.concatenate(self._parts) if self._parts else np.empty((0, 3), dtype=np.int32)
+        captured = Captured(acc_10ug, self._seen_s)
+        if self._tell is not None:
+            self._tell(captured)
+        if self._done is not None:
+            self._done(calibrate_poses(captured.measure()) if self._parts else Attempt(None, (Fault.TOO_SHORT,)))
 
 
 def choose_sensor(sensors: tuple[SensorSettings, ...], wanted: str | None) -> str:
-    """The sensor to calibrate: the one that was named, or the only one that shows an inclination."""
+    """The sensor to calibrate: the one that was named, or the only one that shows an inclination.
+
+    A thigh has to be named, since its upright is standing only.
+    """
     inclined = [sensor.id for sensor in sensors if sensor.placement in INCLINED]
     if wanted is not None:
         if wanted not in (sensor.id for sensor in sensors):
             raise CommandError(f"no sensor {wanted[:40]!r}; known are {', '.join(s.id for s in sensors)}")
-        if wanted not in inclined:
-            raise CommandError(f"sensor {wanted} is worn where no inclination is measured: it needs no calibration")
+        if wanted not in (sensor.id for sensor in sensors if sensor.placement in POSTURAL):
+            raise CommandError(f"sensor {wanted} is worn where no posture is measured: it needs no calibration")
         return wanted
     if len(inclined) != 1:
         raise CommandError(

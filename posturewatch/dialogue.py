@@ -25,20 +25,24 @@ MOST_BYTES = 65_536
 class Dialogue:
     """One conversation."""
 
-    def __init__(self, *, unattended: bool, descriptor: int = 0) -> None:
-        """`unattended`: every question is answered by its default, and one without a default is an error."""
+    def __init__(self, *, unattended: bool, quiet: bool = False, descriptor: int = 0) -> None:
+        """`unattended`: every question is answered by its default, and one without a default is an error.
+
+        `quiet`: what is said goes to standard error, since a program reads the output.
+        """
         self.unattended = unattended
+        self._quiet = quiet
         self._descriptor = descriptor
         self._rest = b""
 
     @property
     def is_live(self) -> bool:
         """Whether a line can be drawn over."""
-        return sys.stdout.isatty()
+        return sys.stdout.isatty() and not self._quiet
 
     def say(self, text: str = "") -> None:
         """One line, or some."""
-        click.echo(text)
+        click.echo(text, err=self._quiet)
 
     def show(self, text: str) -> None:
         """A line that the next one replaces; nothing where that cannot be."""
@@ -53,17 +57,17 @@ class Dialogue:
             return default
         hint = f" [{default}]" if default else ""
         while True:
-            click.echo(f"{question}{hint}: ", nl=False)
+            click.echo(f"{question}{hint}: ", nl=False, err=self._quiet)
             answer = await self._read_line()
             if answer or default is not None:
                 return answer or default or ""
 
     async def ask_secret(self, question: str) -> str:
         """The same without showing it."""
-        click.echo(f"{question}: ", nl=False)
+        click.echo(f"{question}: ", nl=False, err=self._quiet)
         with _silent(self._descriptor):
             answer = await self._read_line()
-        click.echo()
+        self.say()
         return answer
 
     async def confirm(self, question: str, *, default: bool) -> bool:
@@ -92,7 +96,7 @@ class Dialogue:
         if self.unattended:
             self.say(text)
         else:
-            click.echo(f"{text}; then press Enter: ", nl=False)
+            click.echo(f"{text}; then press Enter: ", nl=False, err=self._quiet)
             await self._read_line()
 
     async def _read_line(self) -> str:
@@ -100,7 +104,7 @@ class Dialogue:
             await _until_readable(self._descriptor)
             chunk = os.read(self._descriptor, 4096)
             if not chunk or len(self._rest) > MOST_BYTES:
-                click.echo()
+                self.say()
                 raise UsageError("nobody answers on standard input: use --yes for the usual answers")
             self._rest += chunk
         line, _, self._rest = self._rest.partition(b"\n")

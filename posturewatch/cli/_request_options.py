@@ -33,10 +33,7 @@ def request(answer_s: float = 3.0) -> Callable[[Callable[..., Asks]], Callable[.
         def command(**given: Any) -> None:
             about = {name: given.pop(name) for name in ("wearer", "cycle", "path", "as_json", "broker")}
             access = {name: given.pop(name) for name in ACCESS}
-            topic, fields = function(**given)
-            fields = {name: value for name, value in {**fields, "cycle": about["cycle"]}.items() if value is not None}
-            answer = asyncio.run(_ask(about, access, topic, fields, answer_s))
-            _print(answer, about["as_json"])
+            ask_and_print(about, access, function(**given), answer_s)
 
         with_options: Callable[..., None] = broker_options(command)
         for option in reversed(_OPTIONS):
@@ -44,6 +41,14 @@ def request(answer_s: float = 3.0) -> Callable[[Callable[..., Asks]], Callable[.
         return with_options
 
     return decorate
+
+
+def ask_and_print(about: Mapping[str, Any], access: Mapping[str, Any], asks: Asks, answer_s: float) -> None:
+    """Ask whom the options name; a refusal is an error."""
+    topic, fields = asks
+    fields = {name: value for name, value in {**fields, "cycle": about["cycle"]}.items() if value is not None}
+    answer = asyncio.run(_ask(about, access, topic, fields, answer_s))
+    _print(answer, about["as_json"])
 
 
 async def _ask(
