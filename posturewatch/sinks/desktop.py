@@ -22,6 +22,7 @@ from posturewatch.types import NS_PER_S, Verb
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from dbus_fast.aio.message_bus import MessageBus
     from desktop_notifier.backends.base import DesktopNotifierBackend
 
     from posturewatch.sinks import SinkContext
@@ -78,6 +79,7 @@ class Screen:
             on_clicked=on_closed,
             on_dismissed=on_closed,
         )
+        self._check_bus()
         async with asyncio.timeout(ANSWER_S):
             await self._service.send(notification)  # logs what goes wrong instead of raising it
         if not sent:
@@ -86,14 +88,24 @@ class Screen:
 
     async def take_away(self, name: str) -> None:
         """Close it, if it is still there."""
+        self._check_bus()
         with contextlib.suppress(KeyError):  # it has closed by itself
             async with asyncio.timeout(ANSWER_S):
                 await self._service.clear(name)
 
     def close(self) -> None:
         """Hang up: the library has no word for it, and each new connection would leave one behind."""
-        if (bus := getattr(self._service, "bus", None)) is not None:
-            bus.disconnect()
+        if self._bus is not None:
+            self._bus.disconnect()
+
+    @property
+    def _bus(self) -> MessageBus | None:
+        """Where notifications go over D-Bus, its connection."""
+        return getattr(self._service, "bus", None)
+
+    def _check_bus(self) -> None:
+        if self._bus is not None and not self._bus.connected:
+            raise SinkError("the session has ended")
 
 
 class DesktopSink:
