@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import shlex
 import shutil
 import sys
@@ -11,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from posturewatch.errors import PosturewatchError
+from posturewatch.running import run_bounded
 from posturewatch.store import replace_file
 
 if TYPE_CHECKING:
@@ -121,29 +120,3 @@ async def _find_trouble(environ: Mapping[str, str]) -> str | None:
         return "there is no systemd here"
     code, told = await run_bounded(["systemctl", "--user", "show-environment"], environ, 5.0)
     return None if code == 0 else f"systemd has no session of this user: {told}"
-
-
-async def run_bounded(command: list[str], environ: Mapping[str, str], limit_s: float) -> tuple[int | None, str]:
-    """Exit code (None: not in time, or not there) and the last line that it said; asks nothing of anybody."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env=dict(environ) or None,
-        )
-    except OSError as error:
-        return None, f"{command[0]}: {error.strerror}"
-    try:
-        async with asyncio.timeout(limit_s):
-            output, _ = await process.communicate()
-    except TimeoutError:
-        return None, f"{command[0]} did not answer within {limit_s:g} s"
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-    lines = output.decode(errors="replace").strip().splitlines()
-    return process.returncode, lines[-1] if lines else f"exit code {process.returncode}"
