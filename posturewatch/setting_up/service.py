@@ -27,7 +27,6 @@ BEGIN_S = 15.0
 _UNIT_TEXT = """\
 [Unit]
 Description=posturewatch: break reminders from a body-worn sensor
-Documentation=man:posturewatch(1)
 StartLimitIntervalSec=300
 StartLimitBurst=10
 
@@ -69,7 +68,18 @@ class NoService(PosturewatchError):
 
 def render_unit(command: list[str]) -> str:
     """The unit file that runs `command`; see systemd.service(5) and systemd.exec(5)."""
-    return _UNIT_TEXT.format(command=shlex.join(word.replace("%", "%%") for word in command))
+    return _UNIT_TEXT.format(command=" ".join(map(_quote, command)))
+
+
+def render_sample_unit() -> str:
+    """The unit for who installs it by hand: `%h` is the user's home folder."""
+    return _UNIT_TEXT.format(command="%h/.local/bin/posturewatch run")
+
+
+def _quote(word: str) -> str:
+    """One word of a command line of systemd, which has its own rules: systemd.service(5), command lines."""
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return f'"{escaped}"' if any(c in word for c in " \t'\"\\;") else escaped
 
 
 def find_program() -> list[str]:
