@@ -56,33 +56,47 @@ class Hook:
         self._name = f"hook[{number}] ({settings.command[0]})"
         self._started_s: deque[float] = deque(maxlen=settings.most_per_min)
         self._running: asyncio.Task[None] | None = None
+        self._waiting: dict[str, str] | None = None
         self._complained_s: float | None = None
         self._said = ""
 
-    def start(self, environ: Mapping[str, str]) -> None:
-        """Run it beside everything else, unless it runs already or ran too often."""
-        now_s = asyncio.get_running_loop().time()
-        recent = self._started_s
-        if self._running is not None and not self._running.done():
-            self._complain(now_s, "still runs")
-        elif len(recent) == recent.maxlen and now_s - recent[0] < MINUTE_S:
-            self._complain(now_s, f"was started {recent.maxlen} times in a minute")
-        else:
-            recent.append(now_s)
-            self._running = asyncio.create_task(self._run(environ), name=self._name)
+    def start(self, environ: dict[str, str]) -> None:
+        """Run it beside everything else; while it runs, the newest event waits and those between are passed over."""
+        if self._running is None or self._running.done():
+            self._launch(environ)
+            return
+        if self._waiting is not None:
+            self._complain("still runs")
+        self._waiting = environ
 
     async def stop(self) -> None:
         """End it, if it runs."""
+        self._waiting = None
         if self._running is not None:
             self._running.cancel()
             await asyncio.wait([self._running])
 
-    def _complain(self, now_s: float, why: str) -> None:
+    def _launch(self, environ: dict[str, str]) -> None:
+        now_s, recent = asyncio.get_running_loop().time(), self._started_s
+        if len(recent) == recent.maxlen and now_s - recent[0] < MINUTE_S:
+            self._complain(f"was started {recent.maxlen} times in a minute")
+            return
+        recent.append(now_s)
+        self._running = asyncio.create_task(self._run(environ), name=self._name)
+        self._running.add_done_callback(self._go_on)
+
+    def _go_on(self, _: asyncio.Task[None]) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            self._launch(waiting)
+
+    def _complain(self, why: str) -> None:
+        now_s = asyncio.get_running_loop().time()
         if self._complained_s is None or now_s - self._complained_s >= COMPLAINT_S:
             self._complained_s = now_s
             log.warning("%s %s: not started for every event", self._name, why)
 
-    async def _run(self, environ: Mapping[str, str]) -> None:
+    async def _run(self, environ: dict[str, str]) -> None:
         shows = log.isEnabledFor(logging.DEBUG)
         output = asyncio.subprocess.PIPE if shows else asyncio.subprocess.DEVNULL
         try:
@@ -129,16 +143,16 @@ class Hook:
 
 async def _end(process: asyncio.subprocess.Process) -> None:
     """The program and what it started: asked first, then without asking."""
+    if process.returncode is not None:  # it ended by itself: what it left running is meant to run
+        return
+    _send(process, signal.SIGTERM)
     try:
-        if process.returncode is None:
-            _send(process, signal.SIGTERM)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(GRACE_S):
-                    await process.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GRACE_S):
+                await process.wait()
     finally:
-        if process.returncode is None:
-            _send(process, getattr(signal, "SIGKILL", signal.SIGTERM))
-            await process.wait()
+        _send(process, getattr(signal, "SIGKILL", signal.SIGTERM))
+        await process.wait()
 
 
 def _send(process: asyncio.subprocess.Process, number: int) -> None:
