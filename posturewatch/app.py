@@ -29,7 +29,7 @@ from posturewatch.glimpses import Glimpses
 from posturewatch.health import lowest_battery_pct
 from posturewatch.messages import Topics
 from posturewatch.mqtt_settings import MQTT_311
-from posturewatch.sinks import SinkContext, discover
+from posturewatch.sinks import SinkContext, find_sink
 from posturewatch.sinks.assembly import build_local_sinks, check_local_sinks
 from posturewatch.sinks.outbox import Outbox, Outlets
 from posturewatch.sources.assembly import Surroundings, build_sources
@@ -164,8 +164,7 @@ class App:
         self._desk = Desk(*about, self._save_soon.set, self._calibrated)
         mapped = zip(self.watches, map(to_mapped_topics, self._loaded.config.wearer), strict=True)
         self._neighbourhood = Neighbourhood(mapped, self._clock.now_ns, mqtt.base_topic)
-        told = given.loaded.config.home_assistant
-        self._announcer = Announcer(self._store.folder, self._topics, told)
+        self._announcer = Announcer(self._store.folder, self._topics, given.loaded.config.home_assistant)
         context = SinkContext(
             self._outbox,
             self._clock.now_ns,
@@ -180,7 +179,7 @@ class App:
             on_published=self._published,
             clock_speed=given.speed,
         )
-        self._sink: Any = discover()["mqtt"].build(context)
+        self._sink: Any = find_sink("mqtt").build(context)
         self.successor: Given | None = None
 
     # ------------------------------------------------------------ building
