@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from posturewatch.signals import Signals
 
 
+LOADED_S = 5.0  # by then everything is imported that ever will be
+
+
 @click.command("run")
 @click.option(
     "--config",
@@ -26,8 +29,10 @@ if TYPE_CHECKING:
 @click.option("--check", is_flag=True, help="Only find out whether everything is right.")
 def command(path: Path | None, check: bool) -> int:
     """Run the daemon: sensors in, reminders out over MQTT.  SIGTERM stops it, SIGHUP reads the configuration again."""
+    import asyncio  # noqa: PLC0415  keeps `--help` quick
+
     gc.disable()  # what is loaded now stays for good: nothing to look for
-    from posturewatch.app import Given, run  # noqa: PLC0415  keeps `--help` quick
+    from posturewatch.app import Given, run  # noqa: PLC0415
     from posturewatch.clock import WallClock, read_wall_ns  # noqa: PLC0415
     from posturewatch.log_output import logging_to_stderr  # noqa: PLC0415
     from posturewatch.signals import until_stopped  # noqa: PLC0415
@@ -43,12 +48,17 @@ def command(path: Path | None, check: bool) -> int:
         return 0
 
     async def serve(signals: Signals) -> None:
-        gc.freeze()
-        gc.enable()
+        asyncio.get_running_loop().call_later(LOADED_S, _collect_garbage)
         await run(Given(loaded, WallClock(), signals, os.environ))
 
     with logging_to_stderr(loaded.config.log.level, loaded.config.log.format):
         return until_stopped(serve)
+
+
+def _collect_garbage() -> None:
+    """From now on, and only in what is made from now on."""
+    gc.freeze()
+    gc.enable()
 
 
 def _load(path: Path | None) -> LoadedConfig:

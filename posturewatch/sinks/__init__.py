@@ -61,6 +61,12 @@ class SinkKind:
     build: Callable[[SinkContext], Sink]
 
 
+def find_sink(name: str) -> SinkKind:
+    """The sink of the module `name`; no other module is imported for it."""
+    kind: SinkKind = importlib.import_module(f"{__name__}.{name}").SINK
+    return kind
+
+
 def discover() -> dict[str, SinkKind]:
     """All sinks of this folder by name; modules without a `SINK` are not channels."""
     modules = (importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__))
