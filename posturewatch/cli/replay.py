@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from datetime import UTC, datetime
@@ -67,7 +68,11 @@ def command(
     form = form or ("table" if sys.stdout.isatty() else "jsonl")
     replay, lines = _open(file, unit, clock, options)
     printer = _print_table if form == "table" else _print_jsonl
-    printer(lines)
+    gc.disable()  # it would look for cycles that a replay does not make
+    try:
+        printer(lines)
+    finally:
+        gc.enable()
     if plot is not None:
         from posturewatch.plot import draw  # noqa: PLC0415
 

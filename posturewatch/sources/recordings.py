@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 RELATIVE_START_NS = 946_684_800 * NS_PER_S  # 2000-01-01: where a recording without a date is put
 BATCH_ROWS = 131_072
+WHOLE_ROWS = 8 * BATCH_ROWS  # 32 MB
 PROBE_ROWS = 60_000  # what the sensor's digits and unit are judged by
 UNIT_G = {"g": 1.0, "mg": 1e-3, "m/s2": 1.0 / 9.80665}
 TIME_NAMES = ("t_s", "time_s", "time", "timestamp", "datetime", "date_time", "t", "epoch")
@@ -250,8 +251,13 @@ def _parquet(pa: Any, path: Path) -> Iterator[Any]:
     # pre_buffer would hold whole row groups in memory twice
     with pa.parquet.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
         columns = _choose(path, file.schema_arrow.names)
-        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns, use_threads=True):
-            yield batch.select(columns)
+        for at in range(file.num_row_groups):
+            if file.metadata.row_group(at).num_rows <= WHOLE_ROWS:  # at once is faster, and small enough
+                batches = file.read_row_group(at, columns=columns).to_batches(BATCH_ROWS)
+            else:
+                batches = file.iter_batches(batch_size=BATCH_ROWS, row_groups=[at], columns=columns)
+            for batch in batches:
+                yield batch.select(columns)
 
 
 def _csv(pa: Any, path: Path) -> Iterator[Any]:
