@@ -64,8 +64,8 @@ class Dialogue:
 
     async def ask_secret(self, question: str) -> str:
         """The same without showing it."""
-        click.echo(f"{question}: ", nl=False, err=self._quiet)
-        with _silent(self._descriptor):
+        with _silent(self._descriptor):  # before the question, for whoever is quick to answer
+            click.echo(f"{question}: ", nl=False, err=self._quiet)
             answer = await self._read_line()
         self.say()
         return answer

@@ -1,0 +1,335 @@
+"""The first run as a person has it: at a terminal or unattended, in a home of its own, with a real broker."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import resource
+import select
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROGRAM = [sys.executable, "-m", "posturewatch"]
+PATIENCE_S = 30.0
+NOWHERE = "hci:unix:/nowhere/radio"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> dict[str, str]:
+    """The environment of somebody who just came."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("POSTUREWATCH_", "NOTIFY_", "DBUS_"))}
+    return {
+        **kept,
+        "HOME": str(folder),
+        "XDG_CONFIG_HOME": str(folder / "config"),
+        "XDG_STATE_HOME": str(folder / "state"),
+        "XDG_RUNTIME_DIR": str(folder),
+    }
+
+
+def config_of(home: dict[str, str]) -> Path:
+    return Path(home["XDG_CONFIG_HOME"]) / "posturewatch" / "posturewatch.toml"
+
+
+def state_of(home: dict[str, str]) -> Path:
+    return Path(home["XDG_STATE_HOME"]) / "posturewatch"
+
+
+def files_below(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def set_up(home: dict[str, str], *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*PROGRAM, "setup", *words],
+        env=home,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        **options,
+    )
+
+
+class Terminal:
+    """A person at a terminal: reads until something is asked, types an answer."""
+
+    def __init__(self, home: dict[str, str], *words: str) -> None:
+        self._ours, theirs = pty.openpty()
+        self.process = subprocess.Popen(
+            [*PROGRAM, "setup", *words], env=home, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+        )
+        os.close(theirs)
+        self.shown = ""
+        self._read_to = 0
+
+    def expect(self, text: str) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while text not in self.shown[self._read_to :]:
+            assert time.monotonic() < deadline, f"{text!r} is not in {self.shown!r}"
+            if select.select([self._ours], [], [], 0.1)[0]:
+                try:
+                    self.shown += os.read(self._ours, 4096).decode()
+                except OSError:  # the other side is closed
+                    assert text in self.shown[self._read_to :], self.shown
+        self._read_to = self.shown.index(text, self._read_to) + len(text)
+
+    def type(self, text: str) -> None:
+        os.write(self._ours, f"{text}\n".encode())
+
+    def answer(self, question: str, answer: str) -> None:
+        self.expect(question)
+        self.type(answer)
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._ours)
+
+
+@pytest.fixture
+def at_terminal(home: dict[str, str]) -> Iterator[Callable[..., Terminal]]:
+    terminals: list[Terminal] = []
+
+    def begin(*words: str) -> Terminal:
+        terminals.append(Terminal(home, *words))
+        return terminals[-1]
+
+    yield begin
+    for terminal in terminals:
+        terminal.close()
+
+
+@pytest.fixture
+def guarded(start_broker: Callable[..., Any], tmp_path: Path) -> Any:
+    """A broker that wants a name and a password."""
+    passwords = tmp_path / "passwords"
+    passwords.touch(mode=0o600)
+    subprocess.run(["mosquitto_passwd", "-b", str(passwords), "anna", "open sesame"], check=True, capture_output=True)
+    return start_broker(f"allow_anonymous false\npassword_file {passwords}")
+
+
+def test_unattended_it_reaches_a_published_state_and_a_reminder_in_time(home: dict[str, str]) -> None:
+    began_s = time.monotonic()
+    done = set_up(home, "--simulated", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - began_s < 60
+    assert "first state, on posturewatch/wearer/me/state: wear unknown" in done.stdout
+    assert "with samples: wear unknown, motion" in done.stdout
+    assert "test reminder, on posturewatch/wearer/me/reminder: This is a test reminder" in done.stdout
+    assert "no service" in done.stdout
+    text = config_of(home).read_text()
+    assert tomllib.loads(text)["wearer"][0]["sensor"] == [
+        {"id": "chest", "placement": "chest", "source": "simulated", "scenario": "office-day"}
+    ]
+    assert "# one posture this long: change something (5 to 60)\n#static_limit_min = 20.0" in text
+    assert json.loads((state_of(home) / "chest.calibration.json").read_text())["grade"] == "B"
+    check = subprocess.run([*PROGRAM, "config", "check"], env=home, capture_output=True, text=True, check=False)
+    assert check.returncode == 0, check.stderr
+
+
+def test_at_a_terminal_a_wrong_password_is_said_and_asked_again_and_never_shown(
+    home: dict[str, str], guarded: Any, at_terminal: Callable[..., Terminal]
+) -> None:
+    person = at_terminal("--simulated", "--no-test-reminder", "--no-service")
+    person.answer("where is it worn?", "elbow")
+    person.answer("please answer with one of", "chest")
+    person.answer("which MQTT broker?", "yours")
+    person.answer("its address", f"localhost:{guarded.port}")
+    person.answer("user name there", "anna")
+    person.answer("password (it is not shown)", "guess")
+    person.expect("refuses us: not authorized: check username, password")
+    person.answer("try again?", "y")
+    person.answer("its address", f"localhost:{guarded.port}")
+    person.answer("user name there", "anna")
+    person.answer("password (it is not shown)", "open sesame")
+    person.expect("works: logged in with MQTT 5, wrote and read a message")
+    person.expect("ready.")
+    assert person.process.wait(PATIENCE_S) == 0
+    assert "sesame" not in person.shown
+    assert "guess" not in person.shown
+    broker = tomllib.loads(config_of(home).read_text())["broker"]
+    assert broker == {"host": "localhost", "port": guarded.port, "username": "anna", "password_file": "mqtt-password"}
+    password = config_of(home).with_name("mqtt-password")
+    assert password.read_text() == "open sesame\n"
+    assert stat.S_IMODE(password.stat().st_mode) == 0o600
+
+
+def test_unattended_a_wrong_password_ends_it_and_nothing_is_written(
+    home: dict[str, str], guarded: Any, tmp_path: Path
+) -> None:
+    wrong = tmp_path / "wrong"
+    wrong.write_text("guess\n")
+    broker = ["--broker", f"localhost:{guarded.port}", "--username", "anna", "--password-file", str(wrong)]
+    done = set_up(home, "--simulated", "--yes", *broker)
+    assert done.returncode == 3
+    assert done.stderr.splitlines() == [
+        f"posturewatch: broker localhost:{guarded.port} refuses us: not authorized: check username, password "
+        "and its access list"
+    ]
+    assert files_below(Path(home["HOME"])) == []
+
+
+def test_without_an_adapter_it_says_what_to_do_and_offers_other_ways(
+    home: dict[str, str], at_terminal: Callable[..., Terminal]
+) -> None:
+    done = set_up(home, "--yes", "--radio", NOWHERE)
+    assert done.returncode == 3
+    assert done.stderr.splitlines()[-1].startswith("posturewatch: radio unix:/nowhere/radio cannot be reached")
+    assert files_below(Path(home["HOME"])) == []
+
+    person = at_terminal("--radio", NOWHERE)
+    person.expect("no Bluetooth: radio unix:/nowhere/radio cannot be reached")
+    person.answer("what now?", "s")
+    person.expect("where is it worn?")
+
+
+def test_ctrl_c_leaves_nothing_behind(home: dict[str, str], at_terminal: Callable[..., Terminal]) -> None:
+    person = at_terminal("--simulated", "--placement", "chest")
+    person.expect("which MQTT broker?")
+    person.process.send_signal(signal.SIGINT)
+    assert person.process.wait(PATIENCE_S) == 130
+    assert files_below(Path(home["HOME"])) == []
+
+
+def test_a_former_configuration_is_gone_on_from_and_kept(home: dict[str, str]) -> None:
+    path = config_of(home)
+    path.parent.mkdir(parents=True)
+    former = (
+        '# mine\n[broker]\nport = 1893\n[[wearer]]\nid = "you"\nstatic_limit_min = 25\n'
+        '[[wearer.sensor]]\nid = "chest"\nplacement = "chest"\n'
+    )
+    path.write_text(former)
+    done = set_up(home, "--simulated", "--yes", "--no-test-reminder")
+    assert done.returncode == 0, done.stderr
+    assert path.with_name("posturewatch.toml.backup-1").read_text() == former
+    tree = tomllib.loads(path.read_text())
+    assert tree["broker"] == {"port": 1893}
+    assert [(w["id"], [s["id"] for s in w["sensor"]]) for w in tree["wearer"]] == [
+        ("you", ["chest"]),
+        ("me", ["me-chest"]),
+    ]
+    assert tree["wearer"][0]["static_limit_min"] == 25
+    again = set_up(home, "--yes", "--no-test-reminder")  # keeps everything
+    assert again.returncode == 0, again.stderr
+    assert tomllib.loads(path.read_text()) == tree
+    assert not path.with_name("posturewatch.toml.backup-2").exists()
+
+    path.write_text("[[wearer]]\nid = 5\n")
+    broken = set_up(home, "--simulated", "--yes")
+    assert broken.returncode == 2
+    assert f"{path}:2" in broken.stderr
+    assert path.read_text() == "[[wearer]]\nid = 5\n"
+
+
+def test_a_folder_that_takes_nothing_and_a_full_disk_change_nothing(home: dict[str, str]) -> None:
+    done = set_up(home, "--simulated", "--yes", "--config", "/proc/posturewatch/my.toml")
+    assert done.returncode == 3
+    assert "cannot be written" in done.stderr
+    assert "nothing was changed" in done.stderr
+    assert files_below(Path(home["HOME"])) == []
+
+    def fill() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))  # the calibration fits, the configuration does not
+
+    full = set_up(home, "--simulated", "--yes", preexec_fn=fill)
+    assert full.returncode == 3
+    assert "nothing was changed" in full.stderr
+    assert files_below(Path(home["HOME"])) == []
+
+
+def test_nobody_to_ask_is_said(home: dict[str, str]) -> None:
+    done = set_up(home, "--simulated")
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "posturewatch: nobody answers on standard input: use --yes for the usual answers"
+    ]
+
+
+def test_the_service_is_installed_through_systemctl(home: dict[str, str], tmp_path: Path) -> None:
+    log = tmp_path / "systemctl.log"
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "systemctl").write_text(f'#!/bin/sh\necho "$@" >> {log}\n')
+    (programs / "systemctl").chmod(0o755)
+    with_systemd = {**home, "PATH": f"{programs}:{home['PATH']}"}
+    done = set_up(with_systemd, "--simulated", "--yes", "--service", "--no-test-reminder")
+    assert done.returncode == 0, done.stderr
+    asked = [line.removeprefix("--user ") for line in log.read_text().splitlines()]
+    unit = "posturewatch.service"
+    assert asked == ["show-environment", "daemon-reload", f"enable {unit}", f"restart {unit}"]
+    text = (Path(home["XDG_CONFIG_HOME"]) / "systemd" / "user" / unit).read_text()
+    assert f"run --config {config_of(home)}\n" in text
+    assert {"Type=notify", "WatchdogSec=60", "NoNewPrivileges=yes"} <= set(text.splitlines())
+
+    (programs / "systemctl").write_text("#!/bin/sh\necho no bus >&2\nexit 1\n")
+    refused = set_up(with_systemd, "--simulated", "--yes", "--service", "--no-test-reminder")
+    assert refused.returncode == 3
+    assert "no bus; without it, start by hand" in refused.stderr
+
+
+def test_the_shipped_unit_is_the_installed_one_and_systemd_knows_every_line_of_it(tmp_path: Path) -> None:
+    from posturewatch.setting_up.service import render_sample_unit, render_unit  # noqa: PLC0415  a part of the program
+
+    shipped = Path(__file__).resolve().parents[2] / "config/systemd/posturewatch.service"
+    assert shipped.read_text() == render_sample_unit()
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not installed")
+    unit = tmp_path / "posturewatch.service"
+    unit.write_text(render_unit([sys.executable, "-m", "posturewatch", "run", "--config", "/my files/50 %.toml"]))
+    verify = subprocess.run(
+        ["systemd-analyze", "verify", "--user", "--man=no", str(unit)],
+        env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    about_us = [line for line in verify.stderr.splitlines() if unit.name in line]
+    assert about_us == []
+
+
+def test_a_bluetooth_sensor_is_found_by_its_address(home: dict[str, str]) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="air"))  # short enough for a socket
+    air = folder / "air"
+    simulator = subprocess.Popen(
+        [*PROGRAM, "simulate", "still-upright", "--transport", f"unix:{air}", "--device", "polar_h10"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        assert simulator.stdout is not None
+        assert any(b'"ready"' in line for line in simulator.stdout)
+        words = ["--yes", "--radio", f"hci:unix:{air}", "--no-calibrate", "--no-test-reminder"]
+        done = set_up(home, *words, "--sensor", "c0:5e:00:00:00:01", "--placement", "upper_back")
+        assert done.returncode == 0, done.stderr
+        tree = tomllib.loads(config_of(home).read_text())
+        assert tree["bluetooth"] == {"radio": f"hci:unix:{air}"}
+        assert tree["wearer"][0]["sensor"] == [
+            {
+                "id": "upper_back",
+                "placement": "upper_back",
+                "source": "ble",
+                "family": "polar",
+                "address": "C0:5E:00:00:00:01",
+            }
+        ]
+    finally:
+        simulator.kill()
+        simulator.communicate()
+        shutil.rmtree(folder)
