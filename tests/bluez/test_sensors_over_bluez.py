@@ -92,9 +92,9 @@ async def test_a_beacon_is_heard_while_another_sensor_streams(listen, counted, r
         await heard.more("tag", 3)
         await heard.more("counted", 5)
         health = heard.source.health
-    assert health["counted"].lost == 0
-    assert {len(batch.acc_10ug) for batch in heard.batches("tag")} == {1}
-    assert health["tag"].undecodable == 0
+    assert (health["counted"].lost, health["tag"].undecodable) == (0, 0)
+    numbers = [batch.seq for batch in heard.batches("tag")]
+    assert numbers == sorted(set(numbers))  # it says each measurement twice
 
 
 def stream_until_killed(sensor: BoundSensor) -> None:
@@ -148,7 +148,7 @@ async def test_the_adapter_may_be_pulled_and_plugged_in(adapter, simulator, list
         await heard.more("counted", 5)
         await heard.more("tag", 1)
         simulator.obey("unplug")
-        await heard.until(lambda: not heard.links("counted")[-1] and not heard.links("tag")[-1])
+        await heard.until(lambda: not heard.links("counted")[-1])
         simulator.obey("plug")
         await adapter.switch(on=True)
         await heard.more("counted", 5)
