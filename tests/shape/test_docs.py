@@ -75,6 +75,33 @@ def test_every_relative_link_resolves(page):
     assert missing == []
 
 
+def anchors_of(text: str) -> set[str]:
+    """What a link may name in a page: its headings, as GitHub and others spell them."""
+    headings = re.findall(r"^#+ (.*)$", FENCE.sub("", text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_link_into_a_page_names_a_heading(page):
+    targets = [target for target in LINK.findall(page.read_text("utf-8")) if "://" not in target and "#" in target]
+    wrong = []
+    for target in targets:
+        path, _, anchor = target.partition("#")
+        there = (page.parent / path if path else page).read_text("utf-8")
+        wrong += [target] if anchor not in anchors_of(there) else []
+    assert wrong == []
+
+
+def test_every_make_target_that_is_printed_exists():
+    targets = set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    printed = {
+        name
+        for page in PAGES
+        for name in re.findall(r"(?:^|`)make ([a-z][\w-]*)", page.read_text("utf-8"), re.MULTILINE)
+    }
+    assert printed - targets == set()
+
+
 def test_every_printed_command_exists():
     faults = [
         f"{page}: posturewatch {' '.join(words)}: {fault}"
