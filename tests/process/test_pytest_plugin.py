@@ -1,4 +1,7 @@
-"""The fixtures that the project gives to others do what they promise, in a pytest of its own."""
+"""The fixtures that the project gives to others do what they promise, in a pytest of its own.
+
+The examples of docs/testing-with-the-simulator.md run, too: there a demonstration is heard and spoken to.
+"""
 
 from __future__ import annotations
 
@@ -47,22 +50,6 @@ def test_samples_come_with_their_truth_and_are_the_same_for_the_same_seed(outsid
             assert posturewatch_samples(file, duration_s=90).t_s[-1] < 90
         """,
         passed=2,
-    )
-
-
-def test_a_demo_is_heard_and_obeys(outside):
-    outside(
-        """
-        def test_demo(posturewatch_demo):
-            demo = posturewatch_demo("desk-freeze", seed=7, speed=600)
-            prompt = demo.until("wearer/demo/reminder", lambda p: p["level"] == "break")
-            assert "minutes" in prompt["message"] or prompt["reason"]
-            demo.publish("wearer/demo/do/snooze", 10)
-            assert demo.until("wearer/demo/result", lambda p: p["action"] == "snooze")["ok"]
-            assert demo.stop() == 0
-            assert demo.payloads("bridge/state")[-1] == "offline"
-        """,
-        passed=1,
     )
 
 
