@@ -1,4 +1,4 @@
-"""What `simulate --list` and `--show` print: the scenarios, and one of them as a small picture of plain characters."""
+"""What the command line says of scenarios: their names, a list, and one of them as a picture of plain characters."""
 
 from __future__ import annotations
 
@@ -14,6 +14,13 @@ MOST, SOME, DUE = "#", "-", "^"
 LABELS = 16  # columns before the picture
 GRID_S = (60, 300, 600, 1800, 3600, 7200, 14400, 28800, 86400)
 LEAST_GRID = 8  # columns between two times, so that they can be read apart
+
+
+def complete_scenario(_context: object, _parameter: object, begun: str) -> list[str]:
+    """The names that a shell may complete."""
+    from posturewatch_sim.scenarios import available  # noqa: PLC0415  keeps `--help` quick
+
+    return [name for name in available() if name.startswith(begun)]
 
 
 def describe_scenarios() -> list[dict[str, Any]]:

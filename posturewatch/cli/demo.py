@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from posturewatch.cli._broker_options import broker_options, read_broker
+from posturewatch.cli._scenario_picture import complete_scenario
 from posturewatch.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +20,12 @@ DEMO_TOPIC = "posturewatch-demo"  # beside a daemon that uses the same broker
 @click.command("demo", context_settings={"show_default": True})
 @click.option("--once", is_flag=True, help="End after one full cycle; exit code 1 if it does not come.")
 @click.option("--json", "as_json", is_flag=True, help="Print every MQTT message as one line of JSON, nothing else.")
-@click.option("--scenario", default="demo-cycle", help="A name of `posturewatch simulate --list`.")
+@click.option(
+    "--scenario",
+    default="demo-cycle",
+    shell_complete=complete_scenario,
+    help="A name of `posturewatch simulate --list`.",
+)
 @click.option("--seed", type=click.IntRange(0, 2**62), default=1, help="The same seed gives the same day.")
 @click.option("--speed", type=click.FloatRange(1, 600), default=60.0, help="So many times as fast as real time.")
 @click.option("--port", type=click.IntRange(1, 65534), help="Of the broker; MQTT 3.1.1 is on the next.  [default: any]")

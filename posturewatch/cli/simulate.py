@@ -11,6 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from posturewatch.cli._broker_options import ACCESS, broker_options, read_broker
+from posturewatch.cli._scenario_picture import (
+    complete_scenario,
+    describe_plan,
+    describe_scenarios,
+    describe_sensors,
+    draw,
+)
 from posturewatch.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,7 +35,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command("simulate", context_settings={"show_default": True})
-@click.argument("scenario", default="office-day", metavar="[SCENARIO]")
+@click.argument("scenario", default="office-day", metavar="[SCENARIO]", shell_complete=complete_scenario)
 @click.option("--list", "list_all", is_flag=True, help="Name the scenarios, and the virtual sensors.")
 @click.option("--show", is_flag=True, help="Draw activities and true reminders over time, instead of samples.")
 @click.option("--json", "as_json", is_flag=True, help="--list and --show as one JSON object.")
@@ -102,8 +109,6 @@ def command(scenario: str, list_all: bool, show: bool, as_json: bool, truth_file
 
 
 def _list(as_json: bool) -> None:
-    from posturewatch.cli._scenario_picture import describe_scenarios, describe_sensors  # noqa: PLC0415
-
     scenes, sensors = describe_scenarios(), describe_sensors()
     if as_json:
         click.echo(json.dumps({"scenarios": scenes, "devices": sensors}))
@@ -147,8 +152,6 @@ def _write_truth(path: Path | None, events: list[dict[str, Any]]) -> None:
 
 def _show(plan: Plan, events: list[dict[str, Any]], as_json: bool) -> None:
     import shutil  # noqa: PLC0415
-
-    from posturewatch.cli._scenario_picture import describe_plan, draw  # noqa: PLC0415
 
     if as_json:
         click.echo(json.dumps(describe_plan(plan, events)))

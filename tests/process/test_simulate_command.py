@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -86,6 +87,22 @@ def test_the_scenarios_are_listed_for_people_and_programs() -> None:
     pair = next(scene for scene in told["scenarios"] if scene["name"] == "two-wearers")
     assert {wearer["placement"] for wearer in pair["wearers"]} == {"chest", "thigh"}
     assert "polar_h10" in {sensor["device"] for sensor in told["devices"]}
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("posturewatch sn", "snooze"),
+        ("posturewatch simulate --tru", "--truth"),
+        ("posturewatch demo --scenario off", "office-day"),
+    ],
+)
+def test_a_shell_completes_commands_options_and_scenarios(words: str, offered: str) -> None:
+    asked = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" ")), "_POSTUREWATCH_COMPLETE": "bash_complete"}
+    done = subprocess.run(
+        [sys.executable, "-m", "posturewatch"], env={**os.environ, **asked}, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.splitlines() == [f"plain,{offered}"]
 
 
 def test_a_scenario_is_shown_as_a_picture_of_its_activities_and_reminders() -> None:
