@@ -38,3 +38,16 @@ def bridge(acc_10ug: Int32Array, last_10ug: Int32Array, gap_ns: int) -> Int32Arr
         return None
     both = np.concatenate((acc_10ug, last_10ug))
     return both[np.arange(count - 1, -1, -1) % 2]
+
+
+def bridge_all(acc_10ug: Int32Array, last_10ug: Int32Array, gap_ns: int, rate_hz: float) -> Int32Array:
+    """The same for several samples at `rate_hz`, the last one `gap_ns` after `last_10ug`: one a second, in turn."""
+    period_ns = round(NS_PER_S / rate_hz)
+    first_ns = gap_ns - (len(acc_10ug) - 1) * period_ns
+    parts, before = [], last_10ug
+    for at in range(len(acc_10ug)):
+        sample = acc_10ug[at : at + 1]
+        bridged = bridge(sample, before, first_ns if at == 0 else period_ns)
+        parts.append(sample if bridged is None else bridged)
+        before = sample
+    return np.concatenate(parts)

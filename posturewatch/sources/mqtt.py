@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from posturewatch.drivers.gateway import decode
+from posturewatch.drivers.sparse import BRIDGED_HZ, bridge_all
 from posturewatch.errors import BrokerRefused, BrokerUnavailable, DecodeError
 from posturewatch.link import connected
 from posturewatch.messages import Topics
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from posturewatch.link import Link, Received
     from posturewatch.mqtt_settings import MqttSettings
+    from posturewatch.types import Int32Array
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +61,7 @@ class MqttSource:
         self._now_ns = now_ns
         self._up: set[str] = set()
         self._complained_ns: dict[str, int] = {}
+        self._slow: dict[str, tuple[Int32Array, int]] = {}  # the last sample of sensors slower than one a second
         self._said = ""
         self.counts = SampleCounts()
         self.ready = asyncio.Event()  # subscribed, for the first time
@@ -114,7 +117,13 @@ class MqttSource:
         if sensor not in self._up:
             self._up.add(sensor)
             self._put(LinkChanged(sensor, now_ns, up=True))
-        self._put(RawSamples(sensor, now_ns, batch.acc_10ug, batch.rate_hz, last_ns=batch.last_ns, seq=batch.seq))
+        acc, rate_hz = batch.acc_10ug, batch.rate_hz
+        if rate_hz < BRIDGED_HZ:  # the detector looks at whole seconds
+            before = self._slow.get(sensor)
+            self._slow[sensor] = acc[-1:], now_ns
+            if before is not None:
+                acc, rate_hz = bridge_all(acc, before[0], now_ns - before[1], rate_hz), BRIDGED_HZ
+        self._put(RawSamples(sensor, now_ns, acc, rate_hz, last_ns=batch.last_ns, seq=batch.seq))
 
     def _complain(self, sensor: str, now_ns: int, error: DecodeError) -> None:
         """At most once a minute for each sensor."""

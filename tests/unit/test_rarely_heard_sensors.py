@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import replace
 
@@ -16,8 +17,11 @@ from posturewatch.core import pipeline
 from posturewatch.core.settings import SensorSettings, SensorTraits, Settings
 from posturewatch.drivers import Packet, discover
 from posturewatch.drivers.bound import BoundSensor
-from posturewatch.drivers.sparse import bridge, settle
+from posturewatch.drivers.sparse import bridge, bridge_all, settle
+from posturewatch.link import Received
+from posturewatch.mqtt_settings import MqttSettings
 from posturewatch.sources.ble.stream import SensorStream
+from posturewatch.sources.mqtt import MqttSource
 from posturewatch.types import BreakEnded, BreakKind, Placement, RuleDue, Tick, Wear, WearChanged, WearRevised
 
 S = 1_000_000_000
@@ -42,11 +46,38 @@ def test_both_samples_take_turns_in_the_seconds_between_and_the_new_one_is_last(
 
 def test_the_last_digit_may_flicker_and_a_slow_turn_still_shows():
     value = acc((0, 0, 100_000))
-    assert settle(acc((0, 390, 100_390)), value, 3.9) is value
+    assert settle(acc((0, 390, 100_390)), value, 4.2) is value
     seen = value
     for tilt in range(0, 4000, 100):
-        seen = settle(acc((tilt, 0, 100_000)), seen, 3.9)
+        seen = settle(acc((tilt, 0, 100_000)), seen, 4.2)
     assert abs(int(seen[0, 0]) - 3900) <= 585
+
+
+def test_several_slow_samples_are_bridged_one_after_the_other():
+    old, new = acc((0, 0, 1)), acc((0, 0, 2), (0, 0, 3))
+    assert bridge_all(new, old, 6 * S, 1 / 3)[:, 2].tolist() == [2, 1, 2, 3, 2, 3]
+
+
+def test_a_gateway_that_sends_every_four_seconds_is_reminded_in_time():
+    scene = load("office-day")
+    worn, items, now = WornSensor(scene, 7, BEACON), [], [START_NS]
+    source = MqttSource(MqttSettings("127.0.0.1"), ["tag"], items.append, lambda: now[0])
+    sensor = SensorSettings("tag", Placement.CHEST, SensorTraits(step_10ug=390))
+    settings = Settings(wearer="me", sensors=(sensor,), rules=rules.discover())
+    state, events = pipeline.initial(settings), []
+    for at in range(750):
+        at_s = 10.0 + 4.2 * at
+        now[0] = START_NS + round(at_s * S)
+        content = {"rate_hz": 1 / 4.2, "unit": "g", "acc": worn.snapshot_g(at_s).reshape(-1, 3).tolist()}
+        source.take(Received("posturewatch/sensor/tag/samples", json.dumps(content).encode()))
+        for tick_s in range(4):
+            state, new = pipeline.advance_all(state, [*items, Tick(now[0] + tick_s * S)], settings)
+            events += new
+            items.clear()
+    (due,) = [
+        (event.t_ns - START_NS) / S / 60 for event in events if isinstance(event, RuleDue) and event.rule == "sedentary"
+    ]
+    assert due == pytest.approx(35.6, abs=0.7)
 
 
 def watch(scenario: str, placement: Placement, hours: float) -> list:

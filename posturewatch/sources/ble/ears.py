@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 START_S = 10.0
 STOP_S = 5.0
 DEAF_S = 90.0  # no advertisement at all in this time: the scan is dead, though nobody says so
-DOUBTED_DEAF_S = 8.0  # the same when a sensor is missed as well
+DOUBTED_DEAF_S = 4.0  # the same when a sensor is missed as well
 LINGER_S = 1.0  # who listens again at once finds the scan still running
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.5, 3.0
 
@@ -68,7 +68,7 @@ class Ears:
             self._changed.set()
 
     def doubt(self) -> None:
-        """A sensor that advertises is missed: look sooner whether anything is heard at all."""
+        """A sensor is missed: look sooner whether anything is heard at all."""
         self._is_doubted = True
         self._changed.set()
 

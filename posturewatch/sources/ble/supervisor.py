@@ -60,6 +60,7 @@ class Supervisor:
                 await self._stream_once()
             except SourceError as error:
                 self._stream.lose(str(error))
+                self._ears.doubt()  # with an adapter that was pulled out a scan dies unheard
                 self._say(error)
                 await self._patience.pause(_least_pause_s(error))
 
