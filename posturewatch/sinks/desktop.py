@@ -49,6 +49,7 @@ class Screen:
         # Failures are told by us, once; the library would log a traceback for each.
         logging.getLogger("desktop_notifier").setLevel(logging.ERROR)
         self._service: DesktopNotifierBackend = get_backend_class()("posturewatch", Icon(name=ICON))
+        self._numbers: dict[str, int] = {}  # that the service gave, where it gives some
 
     async def open(self) -> None:
         """Find the service; whatever the library lets through if there is none."""
@@ -84,14 +85,26 @@ class Screen:
             await self._service.send(notification)  # logs what goes wrong instead of raising it
         if not sent:
             raise SinkError("the notification was not accepted")
+        known = getattr(self._service, "_platform_to_interface_notification_identifier", {})  # there is no public way
+        self._numbers.update({name: number for number, name in known.items()})
         return notification.identifier
 
     async def take_away(self, name: str) -> None:
-        """Close it, if it is still there."""
+        """Close it, also where a button was pressed: some services leave it on the screen then."""
         self._check_bus()
-        with contextlib.suppress(KeyError):  # it has closed by itself
-            async with asyncio.timeout(ANSWER_S):
+        number = self._numbers.pop(name, None)
+        async with asyncio.timeout(ANSWER_S):
+            try:
                 await self._service.clear(name)
+            except KeyError:  # the library has forgotten it
+                if number is not None:
+                    await self._close_number(number)
+
+    async def _close_number(self, number: int) -> None:
+        interface: Any = getattr(self._service, "interface", None)  # only with D-Bus; its methods are made at run time
+        if interface is not None:
+            with contextlib.suppress(Exception):  # it is closed already
+                await interface.call_close_notification(number)
 
     def close(self) -> None:
         """Hang up: the library has no word for it, and each new connection would leave one behind."""

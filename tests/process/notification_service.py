@@ -2,7 +2,8 @@
 
 Run as a program: python notification_service.py ADDRESS_OF_THE_BUS
 
-Each call is a JSON line on standard output; `press ID TITLE` and `dismiss ID` on standard input is what a person does.
+Each call is a JSON line on standard output; what a person does is read from standard input: `press ID TITLE`,
+`choose ID TITLE` (the same with a service that leaves the notification on the screen, as dunst does), `dismiss ID`.
 """
 
 from __future__ import annotations
@@ -89,12 +90,14 @@ async def main(address: str) -> None:
     tell(call="ready")
     while line := await asyncio.to_thread(sys.stdin.readline):
         word, number, *title = line.split(maxsplit=2)
-        buttons = screen.actions.pop(int(number), None)
+        buttons = screen.actions.get(int(number))
         if buttons is None:  # it went away under the person's hand
             continue
-        if word == "press":
+        if title:
             screen.invoked(int(number), buttons[title[0].strip()])
-        screen.closed(int(number), DISMISSED)
+        if word != "choose":
+            del screen.actions[int(number)]
+            screen.closed(int(number), DISMISSED)
 
 
 if __name__ == "__main__":
