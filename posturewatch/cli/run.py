@@ -74,6 +74,6 @@ def _load(path: Path | None) -> LoadedConfig:
     if loaded.path is not None:
         raise ConfigError(f"{loaded.path}: nobody to watch over: add [[wearer]] with a [[wearer.sensor]]")
     raise ConfigError(
-        f"no configuration: write one to {usual} (docs: config/posturewatch.toml), or name one with --config; "
+        f"no configuration in {usual}: make one with `posturewatch setup`, or name one with --config; "
         "to look around without a sensor: posturewatch demo"
     )

@@ -39,7 +39,7 @@ async def set_up(talk: Dialogue, answers: Answers, path: Path, environ: Mapping[
     if running is not None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(running, signal.SIGHUP)
-        talk.say("the running daemon reads the new configuration now")
+        talk.say("the running daemon was asked to read its configuration again")
     else:
         await install_service(talk, answers, draft, environ)
     if answers.test_reminder is not False and (

@@ -57,7 +57,7 @@ def find_fault(words: list[str]) -> str | None:
         if found is None:
             return f"no command {name!r}"
         command, context = found, click.Context(found, parent=context)
-    options = {spelling: option for option in command.get_params(context) for spelling in option.opts}
+    options = {s: option for option in command.get_params(context) for s in (*option.opts, *option.secondary_opts)}
     for word in rest:
         if word.startswith("-") and word != "-" and word.partition("=")[0] not in options:
             return f"no option {word!r}"
