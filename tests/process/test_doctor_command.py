@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -228,3 +229,33 @@ def test_a_bug_report_holds_no_password_no_name_and_no_address(
     again = tmp_path / "again.json"
     examine("--config", str(path), "--bundle", str(again))
     assert json.loads(again.read_text())["configuration"]["wearer"][0]["sensor"][0]["address"] != sensor["address"]
+
+
+def test_samples_of_a_gateway_are_heard_missed_or_not_understood(
+    examine: Callable[..., Any],
+    start_broker: Callable[..., Any],
+    listen: Callable[..., Any],
+    configure: Callable[..., Path],
+) -> None:
+    broker = start_broker()
+    path = str(configure(broker.port, 'source = "mqtt"'))
+    assert examine("--config", path)[1]["gateways, sensor chest"]["grade"] == "warn"
+    ears = listen(broker.port)
+    done = threading.Event()
+
+    def publish(payload: str) -> None:
+        while not done.wait(0.2):
+            ears.client.publish("posturewatch/sensor/chest/samples", payload)
+
+    for payload, grade, seen in (
+        (json.dumps({"seq": 1, "rate_hz": 10, "unit": "g", "acc": [[0, 0, 1], [0, 0, 1]]}), "ok", "of 10"),
+        ('{"acc": "up"}', "fail", "not understood"),
+    ):
+        done.clear()
+        thread = threading.Thread(target=publish, args=(payload,))
+        thread.start()
+        _, found = examine("--config", path)
+        done.set()
+        thread.join()
+        assert found["gateways, sensor chest"]["grade"] == grade
+        assert seen in found["gateways, sensor chest"]["seen"]
