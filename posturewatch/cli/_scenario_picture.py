@@ -81,6 +81,9 @@ def draw(plan: Plan, events: Sequence[dict[str, Any]], columns: int) -> Iterator
     width = max(columns - LABELS, 20)
     yield f"{told['title']}: {told['about']}"
     yield f"{told['placement']}, {told['sensor']}, {clock(end_s)} long"
+    others = [wearer.id for wearer in plan.scenario.wearers if wearer.id != plan.wearer.id]
+    if others:
+        yield f"wearer {plan.wearer.id}; --wearer shows {', '.join(others)}"
     if not end_s:
         return
     yield ""

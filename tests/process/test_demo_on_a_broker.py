@@ -68,3 +68,21 @@ def test_a_broker_that_is_not_there_or_not_meant_is_one_line(start):
     program = start("demo", "--broker", "127.0.0.1:1883", "--port", "1999")
     assert program.wait() == 2
     assert "--port" in program.say()
+
+
+def test_what_a_killed_one_left_behind_goes_with_the_next(start, start_broker, listen):
+    broker = start_broker()
+    ears = everything(listen, broker.port)
+    words = ("demo", *FAST, "--broker", f"127.0.0.1:{broker.port}")
+    killed = start(*words, stdout=subprocess.DEVNULL)
+    ears.until("posturewatch-demo/wearer/demo/state", lambda p: isinstance(p, dict))
+    killed.process.kill()
+    killed.process.wait()
+    again = start(*words, stdout=subprocess.DEVNULL)
+    ears.until("posturewatch-demo/bridge/state", lambda p: p == "online", since=len(ears.heard))
+    ears.until("posturewatch-demo/wearer/demo/state", lambda p: isinstance(p, dict), since=len(ears.heard))
+    assert again.end(signal.SIGTERM) == 0
+    late = everything(listen, broker.port)
+    late.client.publish("last", b"word", 1)
+    late.until("last")
+    assert [topic for topic, _, retained in late.heard if retained] == []
