@@ -190,10 +190,12 @@ class App:
         snapshot = self._store.load(wearer.id, self._started_ns)
         saved = None if snapshot is None else snapshot.state
         try:
-            return Watch(settings, self._topics, self._outlets, simulated=simulated, saved=saved)
+            watch = Watch(settings, self._topics, self._outlets, simulated=simulated, saved=saved)
         except SnapshotError as error:
             self._store.reject(wearer.id, str(error))
-            return Watch(settings, self._topics, self._outlets, simulated=simulated)
+            watch = Watch(settings, self._topics, self._outlets, simulated=simulated)
+        watch.on_upright = self._calibrated
+        return watch
 
     def _settings(self, loaded: LoadedConfig, wearer: Wearer, now_ns: int) -> Settings:
         """The core's settings.  On a fast clock a packet may be late by as many of its seconds as there are in ours."""

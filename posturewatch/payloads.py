@@ -38,6 +38,7 @@ HAPPENINGS = (
     "day_summary",
     "battery_low",
     "not_worn",
+    "sensor_slipped",
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +18,31 @@ from posturewatch.explaining import explain_state
 from posturewatch.messages import for_event, prompt_key, wearer_state
 from posturewatch.notices import Notices
 from posturewatch.pacing import ShiftRate, StateThrottle
-from posturewatch.types import NS_PER_S, CommandResult, Link, RawSamples, SampleBatch, Tick, Verb, Wear, Withdrawn
+from posturewatch.types import (
+    NS_PER_S,
+    CommandResult,
+    Happened,
+    Link,
+    Motion,
+    RawSamples,
+    SampleBatch,
+    Tick,
+    Verb,
+    Wear,
+    Withdrawn,
+)
+from posturewatch.uprights import Slipped, Uprights
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from posturewatch.capturing import Capture
-    from posturewatch.core.settings import Settings
+    from posturewatch.core.settings import Calibration, Settings
     from posturewatch.messages import Topics
     from posturewatch.sinks.outbox import Outbox, Outlets
-    from posturewatch.types import Command, Event, Happened, Incoming, Message
+    from posturewatch.types import Command, Event, Incoming, Message
+
+log = logging.getLogger(__name__)
 
 MOST_WAITING = 50
 LEAST_RATE_HZ = 0.01
@@ -58,6 +76,8 @@ class Watch:
         self._expected_ns: dict[str, int] = {}  # of the last sample that waits, by sensor
         self._online: bool | None = None
         self._capture: Capture | None = None
+        self._uprights = Uprights(None if saved is None else saved.get("uprights"))
+        self.on_upright: Callable[[str, Calibration], None] | None = None  # keeps what walking says of upright
         self.battery_pct: int | None = None  # the emptiest of the sensors, where they tell
 
     @property
@@ -75,6 +95,8 @@ class Watch:
         self._waiting.append(incoming)
         if self._capture is not None and isinstance(incoming, RawSamples | SampleBatch):
             self._go_on_capturing(self._capture, incoming)
+        if self.state.body.motion is Motion.WALKING and isinstance(incoming, RawSamples | SampleBatch):
+            self._look_for_upright(incoming)
         if (
             not isinstance(incoming, RawSamples)
             or self._closes_a_second(incoming)
@@ -100,6 +122,23 @@ class Watch:
         if capture.take(incoming):
             self._capture = None
             capture.conclude()
+
+    def _look_for_upright(self, incoming: RawSamples | SampleBatch) -> None:
+        """What walking says of a sensor's mounting: used where nothing better is known, else told once."""
+        if self.on_upright is None:
+            return
+        found = self._uprights.take(incoming, self.settings.sensors)
+        if isinstance(found, Slipped):
+            detail: dict[str, float | str | bool] = {"sensor": found.sensor, "off_deg": round(found.off_deg, 1)}
+            self._tell(Happened(self.state.body.now_ns, "sensor_slipped", None, detail))
+        elif found is not None:
+            try:
+                self.on_upright(found.sensor, found.calibration)
+            except CommandError as refusal:
+                log.warning("sensor %s: upright from walking: %s", found.sensor, refusal)
+                return
+            detail = {"sensor": found.sensor, "grade": found.calibration.grade}
+            self._tell(Happened(self.state.body.now_ns, "calibrated", None, detail))
 
     def note(self, happened: Happened) -> None:
         """Something for the logbook that did not come out of the samples."""
@@ -152,6 +191,7 @@ class Watch:
             "sensors": _name_sensors(self.settings),
             "simulated": self.simulated,
             "notices": self._notices.dump(),
+            "uprights": self._uprights.dump(),
             "core": dump_state(self.state),
         }
 

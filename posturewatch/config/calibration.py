@@ -35,7 +35,7 @@ def read_calibration(path: Path) -> Calibration:
     return Calibration(
         up=_to_unit(path, "up", content["up"]),
         forward=None if forward is None else _to_unit(path, "forward", forward),
-        source="file",
+        source="auto" if content.get("source") == "auto" else "file",
         grade=grade if (grade := content.get("grade")) in GRADES else "C",
     )
 
@@ -47,7 +47,8 @@ def write_calibration(path: Path, calibration: Calibration) -> None:
 
 def render_calibration(calibration: Calibration) -> str:
     """The content of the file."""
-    return json.dumps({"up": calibration.up, "forward": calibration.forward, "grade": calibration.grade}) + "\n"
+    names = ("up", "forward", "grade", "source")
+    return json.dumps({name: getattr(calibration, name) for name in names}) + "\n"
 
 
 def kept_path(state_folder: Path, sensor: str) -> Path:
