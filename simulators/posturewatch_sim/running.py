@@ -25,6 +25,7 @@ POLL_S = 0.02
 USER = "posturewatch"  # of the embedded broker
 PASSWORD_FILE = "broker-password"  # in the state folder
 DEMO_TOPIC, USUAL_TOPIC = "posturewatch-demo", "posturewatch"
+Login = tuple[str, str]  # user and password
 LOGIN = re.compile(r"port (\d+) \(MQTT 5\).*?user (\S+), password (\S+)$", re.DOTALL | re.MULTILINE)
 
 
@@ -78,7 +79,7 @@ class Process:
 class RunningPosturewatch:
     """A posturewatch at work, and a client at its broker that hears everything below the base topic."""
 
-    def __init__(self, process: Process, address: tuple[str, int], login: tuple[str, str] | None, topic: str) -> None:
+    def __init__(self, process: Process, address: tuple[str, int], login: Login | None, topic: str) -> None:
         """Connects; the broker must be there."""
         self.process = process
         self.host, self.port = address
@@ -167,34 +168,51 @@ def start_radio(
     return VirtualRadio(Process(folder, *play, *where, *kinds), folder)
 
 
-def start_demo(
-    folder: Path, scenario: str | Path = "demo-cycle", *, seed: int = 1, speed: float = 60.0, broker: str | None = None
+def start_demo(  # noqa: PLR0913  # all but the first two are named
+    folder: Path,
+    scenario: str | Path = "demo-cycle",
+    *,
+    seed: int = 1,
+    speed: float = 60.0,
+    broker: str | None = None,
+    login: Login | None = None,
 ) -> RunningPosturewatch:
-    """A scenario on a fast clock; the wearer is called `demo`.  `broker` is HOST:PORT of one without a password."""
+    """A scenario on a fast clock; the wearer is called `demo`.  `broker` is HOST:PORT on this machine."""
     words = ["demo", "--json", "--scenario", str(scenario), "--seed", str(seed), "--speed", str(speed)]
     if broker is not None:
-        process = Process(folder, *words, "--broker", broker, TMPDIR=str(folder))
-        return RunningPosturewatch(process, _address(broker), None, DEMO_TOPIC)
+        words += ["--broker", broker]
+        words += ["--username", login[0], "--password-file", str(_keep(folder, login))] if login is not None else []
+        return RunningPosturewatch(Process(folder, *words, TMPDIR=str(folder)), _address(broker), login, DEMO_TOPIC)
     process = Process(folder, *words, TMPDIR=str(folder))
-    port, *login = process.until(lambda: LOGIN.search(process.said), "the broker of the demo").groups()
-    return RunningPosturewatch(process, ("127.0.0.1", int(port)), (login[0], login[1]), USUAL_TOPIC)
+    port, user, password = process.until(lambda: LOGIN.search(process.said), "the broker of the demo").groups()
+    return RunningPosturewatch(process, ("127.0.0.1", int(port)), (user, password), USUAL_TOPIC)
 
 
-def start_daemon(folder: Path, configuration: str, *, broker: str | None = None) -> RunningPosturewatch:
+def start_daemon(
+    folder: Path, configuration: str, *, broker: str | None = None, login: Login | None = None
+) -> RunningPosturewatch:
     """`posturewatch run`; broker and state folder of the configuration are replaced by those of the test."""
     path = folder / "posturewatch.toml"
     path.write_text(configuration, encoding="utf-8")
-    settings = {"POSTUREWATCH_STORAGE__FOLDER": str(folder / "state")}
     host, port = _address(broker) if broker is not None else ("127.0.0.1", _free_pair())
-    settings["POSTUREWATCH_BROKER__PORT"] = str(port)
+    settings = {"STORAGE__FOLDER": str(folder / "state"), "BROKER__PORT": str(port)}
     if broker is not None:
-        settings["POSTUREWATCH_BROKER__HOST"] = host
-    process = Process(folder, "run", "--config", str(path), **settings)
-    login = None
+        settings["BROKER__HOST"] = host
+    if login is not None:
+        settings |= {"BROKER__USERNAME": login[0], "BROKER__PASSWORD_FILE": str(_keep(folder, login))}
+    process = Process(folder, "run", "--config", str(path), **{f"POSTUREWATCH_{k}": v for k, v in settings.items()})
     if broker is None:
         process.until(lambda: "embedded broker: " in process.said, "the embedded broker")
         login = USER, (folder / "state" / PASSWORD_FILE).read_text("ascii").strip()
     return RunningPosturewatch(process, (host, port), login, USUAL_TOPIC)
+
+
+def _keep(folder: Path, login: Login) -> Path:
+    """A password belongs into a file, where no list of processes shows it."""
+    path = folder / "password"
+    path.touch(mode=0o600)
+    path.write_text(login[1] + "\n", encoding="utf-8")
+    return path
 
 
 def _address(broker: str) -> tuple[str, int]:

@@ -5,6 +5,8 @@ The examples of docs/testing-with-the-simulator.md run, too: there a demonstrati
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import textwrap
 
 import pytest
@@ -53,16 +55,26 @@ def test_samples_come_with_their_truth_and_are_the_same_for_the_same_seed(outsid
     )
 
 
-def test_a_demo_goes_to_the_broker_of_the_test(outside, start_broker):
-    port = start_broker().port
+@pytest.mark.skipif(shutil.which("mosquitto_passwd") is None, reason="mosquitto is not installed")
+def test_demo_and_daemon_go_to_the_broker_of_the_test_with_its_password(outside, start_broker, tmp_path):
+    words = ["mosquitto_passwd", "-c", "-b", str(tmp_path / "passwords"), "tester", "secret"]
+    subprocess.run(words, check=True, capture_output=True)
+    port = start_broker(f"allow_anonymous false\npassword_file {tmp_path / 'passwords'}").port
     outside(
         f"""
+        BROKER = {{"broker": "127.0.0.1:{port}", "login": ("tester", "secret")}}
+        WEARER = "[[wearer]]\\nid = 'me'\\n[[wearer.sensor]]\\nid = 'chest'\\nplacement = 'chest'\\n"
+
         def test_demo(posturewatch_demo):
-            demo = posturewatch_demo(speed=300, broker="127.0.0.1:{port}")
+            demo = posturewatch_demo(speed=300, **BROKER)
             assert demo.base_topic == "posturewatch-demo"
             assert demo.until("wearer/demo/state")["simulated"]
+
+        def test_daemon(posturewatch_daemon):
+            daemon = posturewatch_daemon(WEARER + "source = 'simulated'", **BROKER)
+            assert daemon.until("wearer/me/state")["simulated"]
         """,
-        passed=1,
+        passed=2,
     )
 
 
