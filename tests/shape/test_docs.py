@@ -35,14 +35,14 @@ def name_of(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def read_commands(text: str) -> Iterator[list[str]]:
+def read_commands(text: str, *, inline: bool = True) -> Iterator[list[str]]:
     """Each `posturewatch ...` of a page, as words: of blocks line by line and pipe by pipe, and of inline code."""
     for block in FENCE.findall(text):
         for line in block.replace("\\\n", " ").splitlines():  # a command may go on on the next line
             for part in re.split(r"\s\|\s|&&", line):
                 if re.match(r"\s*(?:\S*/)?posturewatch\s", part):
                     yield shlex.split(part, comments=True)[1:]
-    for code in INLINE.findall(FENCE.sub("", text)):
+    for code in INLINE.findall(FENCE.sub("", text)) if inline else ():
         yield shlex.split(code)[1:]
 
 
@@ -61,6 +61,25 @@ def find_fault(words: list[str]) -> str | None:
     for word in rest:
         if word.startswith("-") and word != "-" and word.partition("=")[0] not in options:
             return f"no option {word!r}"
+    return None
+
+
+def parse_as_run(words: list[str]) -> str | None:
+    """What click refuses of a command as it stands: required arguments, numbers, ranges, choices."""
+    command: click.Command = group
+    context = click.Context(group)
+    rest = words[: next((at for at, word in enumerate(words) if re.match(r"\d?[<>]", word)), len(words))]
+    while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
+        found = command.get_command(context, rest[0])
+        if found is None:
+            return f"no command {rest[0]!r}"
+        command, context, rest = found, click.Context(found, parent=context), rest[1:]
+    try:
+        command.make_context(command.name, rest, parent=context.parent)
+    except click.exceptions.Exit:  # --help and the like
+        return None
+    except click.UsageError as error:
+        return error.format_message()
     return None
 
 
@@ -111,6 +130,17 @@ def test_every_printed_command_exists():
     assert faults == []
 
 
+def test_every_command_of_a_block_can_be_understood_as_it_stands():
+    """Also those that need a sensor, and so are not run by tests/process/test_docs_run.py."""
+    faults = [
+        f"{name_of(page)}: posturewatch {' '.join(words)}: {fault}"
+        for page in PAGES
+        for words in read_commands(page.read_text("utf-8"), inline=False)
+        if (fault := parse_as_run(words))
+    ]
+    assert faults == []
+
+
 def test_the_readme_shows_how_to_run_replay_and_simulate():
     shown = {words[0] for page, words in all_commands() if page == "README.md"}
     assert {"run", "replay", "simulate"} <= shown
@@ -122,6 +152,15 @@ def test_the_readme_shows_how_to_run_replay_and_simulate():
 def test_a_wrong_command_would_be_found(line):
     (words,) = read_commands(f"```sh\n{line}  # a comment\n```\n")
     assert find_fault(words) is not None
+    assert parse_as_run(words) is not None
+
+
+@pytest.mark.parametrize(
+    "line", ["posturewatch decode", "posturewatch demo --speed 10000", "posturewatch hold --reason"]
+)
+def test_a_command_that_click_refuses_would_be_found(line):
+    (words,) = read_commands(f"```sh\n{line} > file\n```\n")
+    assert parse_as_run(words) is not None
 
 
 def test_there_are_decisions():
