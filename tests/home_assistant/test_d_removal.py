@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -74,4 +78,21 @@ def test_an_entity_that_no_longer_exists_goes_alone(house: Any) -> None:
     assert json.loads(house.ears.kept["homeassistant/device/posturewatch_wearer_anna/config"])["components"][
         "snooze_15"
     ] == {"platform": "button"}
+    assert house.home.complaints() == []
+
+
+def test_a_demonstration_is_one_device_that_says_so_and_none_when_it_ends(house: Any, tmp_path: Path) -> None:
+    words = ["demo", "--json", "--speed", "60", "--broker", f"127.0.0.1:{house.broker.port}"]
+    demo = house.process([sys.executable, "-m", "posturewatch", *words], tmp_path / "demo.log")
+    demo.start()
+    try:
+        name = "binary_sensor.posturewatch_demo_simulated"
+        house.home.until_state(name, "on")
+        house.home.until_state("sensor.posturewatch_demo_posture", lambda state: state != "unavailable")
+        assert house.home.render(f"{{{{ device_attr('{name}', 'model') }}}}") == "Simulated wearer"
+    finally:
+        demo.stop()
+    until_gone(house, "demo_")
+    assert house.home.render("{{ device_id('Posturewatch demo') or 'gone' }}").replace("None", "gone") == "gone"
+    assert [entity for entity in house.home.states() if ".posturewatch_anna_" in entity]
     assert house.home.complaints() == []
