@@ -29,11 +29,12 @@ async def set_up(talk: Dialogue, answers: Answers, path: Path, environ: Mapping[
     draft = open_draft(path, answers.wearer)
     if not draft.is_new:
         talk.say(f"going on from {path}")
-    running = await _find_daemon(draft.load().state_folder(), environ)
+    door = socket_path(draft.load().state_folder(), environ)
+    running = await _find_daemon(door)
     if running is not None:
         talk.say(f"a daemon runs already (process {running}); sensors that it holds are not seen by others")
     await choose_sensor(talk, answers, draft)
-    await calibrate(talk, answers, draft)
+    await calibrate(talk, answers, draft, None if running is None else door)
     await choose_broker(talk, answers, draft)
     write_files(talk, draft)
     if running is not None:
@@ -50,8 +51,8 @@ async def set_up(talk: Dialogue, answers: Answers, path: Path, environ: Mapping[
     talk.say("to be left alone for a while: posturewatch pause 60")
 
 
-async def _find_daemon(state_folder: Path, environ: Mapping[str, str]) -> int | None:
+async def _find_daemon(door: Path) -> int | None:
     try:
-        return int((await ask(socket_path(state_folder, environ), "status"))["process"])
+        return int((await ask(door, "status"))["process"])
     except NoDaemon:
         return None

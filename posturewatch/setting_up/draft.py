@@ -52,6 +52,7 @@ class Draft:
     is_new: bool
     wearer: str
     sensor: str | None = None  # id of the sensor that is being set up
+    is_kept: bool = False  # it is the one of a former time
     calibration: Calibration | None = None
     password: str | None = field(default=None, repr=False)  # to be kept in a file of its own
 

@@ -44,7 +44,7 @@ async def choose_sensor(talk: Dialogue, answers: Answers, draft: Draft) -> None:
         names = ", ".join(f"{sensor['id']} ({sensor.get('source', 'mqtt')})" for sensor in kept)
         choices = {KEEP: f"keep {names}", "n": "set up another one"}
         if await talk.choose("the sensors are set up already", choices, KEEP) == KEEP:
-            draft.sensor = kept[0]["id"]
+            draft.sensor, draft.is_kept = kept[0]["id"], True
             return
     draft.tree["wearer"] = [w for w in draft.tree.get("wearer", []) if w.get("sensor") or w.get("id") != draft.wearer]
     sensor = await _find(talk, answers, draft)

@@ -333,3 +333,24 @@ def test_a_bluetooth_sensor_is_found_by_its_address(home: dict[str, str]) -> Non
         simulator.kill()
         simulator.communicate()
         shutil.rmtree(folder)
+
+
+def test_beside_a_running_daemon_it_changes_one_thing_and_lets_it_read_that(
+    home: dict[str, str], start_broker: Callable[..., Any], start: Callable[..., Any], listen: Callable[..., Any]
+) -> None:
+    broker = start_broker()
+    words = ["--yes", "--no-test-reminder"]
+    first = set_up(home, "--simulated", "--scenario", "still-upright", "--broker", f"127.0.0.1:{broker.port}", *words)
+    assert first.returncode == 0, first.stderr
+    ears = listen(broker.port)
+    start("run", environ=home)
+    ears.until("me/state", lambda state: state["motion"] != "unknown")
+    heard = len(ears.heard)
+    second = set_up(home, "--simulated", "--placement", "thigh", "--add", "--yes", "--test-reminder")
+    assert second.returncode == 0, second.stderr
+    assert "a daemon runs already" in second.stdout
+    assert "starting the daemon for a moment" not in second.stdout
+    assert "test reminder, on posturewatch/wearer/me/reminder" in second.stdout
+    ears.until("bridge/state", lambda word: word == "online", since=heard)
+    sensors = tomllib.loads(config_of(home).read_text())["wearer"][0]["sensor"]
+    assert [sensor["id"] for sensor in sensors] == ["chest", "thigh"]
