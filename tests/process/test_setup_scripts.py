@@ -77,10 +77,11 @@ def test_root_installs_the_missing_package_and_tells_if_that_fails(machine):
 def test_root_without_mosquitto_installs_it(machine):
     install(machine, "id", "echo 0")
     made = machine / "bin" / "mosquitto"
-    install(machine, "apt-get", f'[ "$1" = update ] || {{ echo "#!/bin/sh" >{made}; chmod +x {made}; }}')
+    making = f'for made in {made} {made}_sub; do echo "#!/bin/sh" >$made; chmod +x $made; done'
+    install(machine, "apt-get", f'[ "$1" = update ] || {{ {making}; }}')
     result = run(machine, "ensure_mosquitto")
     assert (result.returncode, made.exists()) == (0, True)
-    assert "Left out" not in result.stderr
+    assert "left out" not in result.stderr
 
 
 @pytest.mark.parametrize("user", [0, 1000])
@@ -89,5 +90,5 @@ def test_what_the_tests_leave_out_without_mosquitto_is_told_loudly(machine, user
     install(machine, "apt-get", "echo no network; exit 100")
     result = run(machine, "ensure_mosquitto")
     assert result.returncode == 0  # the other tests can still run
-    assert "* Left out: access lists, restart, freeze, refusal and takeover" in result.stderr
+    assert "left out: access lists, restart, freeze, refusal, takeover" in result.stderr
     assert ("no network" in result.stderr) == (user == 0)
