@@ -6,7 +6,8 @@ Memory stays bounded by the row groups of a Parquet file, whatever its length.  
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -30,6 +31,7 @@ T = TypeVar("T")
 
 RELATIVE_START_NS = 946_684_800 * NS_PER_S  # 2000-01-01: where a recording without a date is put
 BATCH_ROWS = 131_072
+AHEAD = 4  # batches
 WHOLE_ROWS = 8 * BATCH_ROWS  # 32 MB
 PROBE_ROWS = 60_000  # what the sensor's digits and unit are judged by
 UNIT_G = {"g": 1.0, "mg": 1e-3, "m/s2": 1.0 / 9.80665}
@@ -216,12 +218,16 @@ def _is_dated(time: NDArray[Any]) -> bool:
 
 
 def _read_ahead(pieces: Iterator[T]) -> Iterator[T]:
-    """The same pieces, each read while the one before is worked on."""
+    """The same pieces, some of them read while the ones before are worked on."""
+    waiting: deque[Future[T | None]] = deque()
     with ThreadPoolExecutor(1, thread_name_prefix="reader") as reader:
-        coming = reader.submit(next, pieces, None)
-        while (piece := coming.result()) is not None:
-            coming = reader.submit(next, pieces, None)
-            yield piece
+        try:
+            waiting.extend(reader.submit(next, pieces, None) for _ in range(AHEAD))
+            while (piece := waiting.popleft().result()) is not None:
+                waiting.append(reader.submit(next, pieces, None))
+                yield piece
+        finally:
+            reader.shutdown(wait=False, cancel_futures=True)
 
 
 def _arrow() -> Any:

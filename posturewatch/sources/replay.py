@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     Steps = tuple[NDArray[np.int64], NDArray[np.int8]]
 
 Line = dict[str, Any]
+PIECES = 32  # of a recording, summed up together
 
 
 class Progress(Protocol):
@@ -187,7 +188,9 @@ class Replay:
         motion = self._steps(self.timeline.motion, MOTIONS)
         posture = self._steps(self.timeline.posture, POSTURES)
         quiet = [MOTIONS.index(Motion.STILL), MOTIONS.index(Motion.MICRO)]
-        for epoch, up in zip(self._epochs, self._up, strict=True):  # piece by piece: memory must not grow
+        for at in range(0, len(self._epochs), PIECES):  # some at a time: memory must not grow
+            epoch = np.concatenate(self._epochs[at : at + PIECES])
+            up = np.concatenate(self._up[at : at + PIECES])
             moves = _look_up(motion, epoch)
             rows = ExposureRows(
                 epoch,
