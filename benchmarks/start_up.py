@@ -144,9 +144,8 @@ def tell_imports(command: list[str]) -> None:
             package = fields[2].strip().split(".")[0]
             own_us[package] += int(fields[0])
             count[package] += 1
-    print(
-        f"\nimports of `{' '.join(command[:2])}`: {sum(count.values())} modules, {sum(own_us.values()) / 1000:.0f} ms"
-    )
+    total = f"{sum(count.values())} modules, {sum(own_us.values()) / 1000:.0f} ms, {measure_memory_mb(command):.0f} MB"
+    print(f"\nimports of `{' '.join(command[:2])}`: {total}")
     for package, spent_us in own_us.most_common(HEAVIEST):
         print(f"  {package:22} {spent_us / 1000:6.1f} ms  {count[package]:4} modules")
 
