@@ -21,14 +21,15 @@ from posturewatch.sinks import SinkContext
 from posturewatch.sinks.desktop import DesktopSink
 from posturewatch.sinks.desktop_notes import DesktopSettings
 from posturewatch.sinks.outbox import Outbox
-from posturewatch.types import NS_PER_S, Level, Prompt
+from posturewatch.texts import ENGLISH_DESKTOP
+from posturewatch.types import NS_PER_S, Level, Message, Prompt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 DBUS_DAEMON = shutil.which("dbus-daemon")
 SERVICE = Path(__file__).with_name("notification_service.py")
-SPEED = 600
+SPEED = 400  # a machine under load still keeps up
 REACTION_S = 0.2
 PATIENCE_S = 20.0
 # The same app as `posturewatch run`, on a clock that runs faster.
@@ -53,7 +54,8 @@ BUS_CONFIG = """
   <policy context="default"><allow send_destination="*"/><allow receive_sender="*"/><allow own="*"/></policy>
 </busconfig>
 """
-STILL = 'source = "simulated"\nscenario = "desk-freeze"\nseed = 4'
+STILL = 'source = "simulated"\nscenario = "desk-freeze"\ndevice = "lsm6dsox_12hz"\nseed = 4'
+BACK = f'id = "back"\nplacement = "chest"\n{STILL}\n'
 EAGER = "sedentary_limit_min = 15\nstatic_limit_min = 60\n[wearer.reminding]\ngrace_min = 0\nmin_gap_min = 1\n"
 ON = "[desktop]\nenabled = true\n"
 
@@ -160,7 +162,7 @@ def daemon(
 
 
 def test_a_prompt_is_shown_goes_with_the_walk_and_a_done_message_takes_its_place(screen: Screen, daemon: Any) -> None:
-    program, ears = daemon('source = "simulated"\nscenario = "demo-cycle"', wearer="")
+    program, ears = daemon('source = "simulated"\nscenario = "demo-cycle"', wearer="", speed=300)
     silent = screen.until_shown(buttons=[])
     assert silent["hints"]["urgency"] == 0
     prompt = screen.until_shown(buttons=["Going", "10 min", "Skip"])
@@ -170,7 +172,7 @@ def test_a_prompt_is_shown_goes_with_the_walk_and_a_done_message_takes_its_place
     assert prompt["text"] == ears.until("me/reminder", lambda p: p["event_type"] == "break_due")["message"]
     assert screen.until_closed(silent["id"])["was_open"]
     screen.until_closed(prompt["id"])
-    done = screen.until_shown(screen.calls.index(prompt) + 1)
+    done = screen.until(lambda call: call.get("text") in ENGLISH_DESKTOP.done)
     assert done["buttons"] == []
     assert done["hints"]["urgency"] == 0
     assert 50_000 <= done["timeout_ms"] <= 60_000
@@ -190,30 +192,24 @@ def press(screen: Screen, title: str, came: Callable[[], object]) -> None:
         time.sleep(REACTION_S)
 
 
-def test_the_buttons_are_commands_like_any_other(screen: Screen, daemon: Any) -> None:
-    _, ears = daemon(speed=300)
+def test_the_buttons_are_commands_like_any_other_and_one_that_is_refused_says_why(screen: Screen, daemon: Any) -> None:
+    _, ears = daemon(wearer=EAGER + "snoozes_per_cycle = 1\nescalate_min = 2\n", speed=300)
 
     def events(event_type: str) -> list[Any]:
         return [event for event in ears.payloads("me/event") if event["event_type"] == event_type]
 
+    def refusals() -> list[dict[str, Any]]:
+        return [call for call in screen.calls if "not possible" in call.get("text", "")]
+
     press(screen, "10 min", lambda: events("snoozed"))
     assert events("snoozed")[0]["detail"] == {"minutes": 10.0}
+    press(screen, "10 min", refusals)
+    assert "no snoozes are left" in refusals()[0]["text"]
+    assert refusals()[0]["buttons"] == []
     press(screen, "Going", lambda: any(state["reminder"] == "acknowledged" for state in ears.payloads("me/state")))
     press(screen, "Skip", lambda: events("skipped"))
     cycles = {prompt["cycle"] for prompt in ears.payloads("me/reminder")}
     assert {event["cycle"] for event in events("skipped") + events("snoozed")} <= cycles
-
-
-def test_a_button_that_asks_for_too_much_says_so(screen: Screen, daemon: Any) -> None:
-    _, ears = daemon(wearer=EAGER + "snoozes_per_cycle = 0\n", speed=300)
-
-    def notes() -> list[dict[str, Any]]:
-        return [call for call in screen.calls if "not possible" in call.get("text", "")]
-
-    press(screen, "10 min", notes)
-    assert "no snoozes are left" in notes()[0]["text"]
-    assert notes()[0]["buttons"] == []
-    assert [event for event in ears.payloads("me/event") if event["event_type"] == "snoozed"] == []
 
 
 def test_an_answer_from_elsewhere_takes_the_notification_away(screen: Screen, daemon: Any) -> None:
@@ -223,26 +219,17 @@ def test_an_answer_from_elsewhere_takes_the_notification_away(screen: Screen, da
     assert screen.until_closed(prompt["id"])["was_open"]
 
 
-def test_a_dismissed_prompt_does_not_come_back_by_itself_and_changes_nothing(screen: Screen, daemon: Any) -> None:
-    _, ears = daemon(wearer=EAGER + "max_escalations = 0\nescalate_min = 30\nprompt_expires_min = 9\n")
-    prompt = screen.until_shown(buttons=["Going", "10 min", "Skip"])
-    heard = len(ears.heard)
-    since = screen.say(f"dismiss {prompt['id']}")
-    ears.until("me/event", lambda event: event["event_type"] == "missed", since=heard)
-    assert [call for call in screen.calls[since:] if call.get("buttons") and call["text"] == prompt["text"]] == []
-    assert all(answer["action"] != "ack" for answer in ears.payloads("me/result"))
-
-
-def test_what_is_quieter_than_wanted_or_of_another_wearer_is_not_shown(screen: Screen, daemon: Any) -> None:
-    other = '[[wearer]]\nid = "you"\n[[wearer.sensor]]\nid = "back"\nplacement = "chest"\n' + STILL + "\n"
-    _, ears = daemon(more=f'{other}{ON}least_rung = 2\nsound = true\nwearers = ["me"]\n', wearer="")
-    ears.until("me/reminder", lambda prompt: prompt["rung"] == 1)
-    ears.until("you/reminder", lambda prompt: prompt["rung"] == 2)
-    shown = screen.until_shown()
-    assert shown["buttons"] == ["Going", "10 min", "Skip"]
-    assert shown["hints"]["sound-name"] == "default"
-    texts = {prompt["message"] for prompt in ears.payloads("me/reminder") if prompt["rung"] >= 2}
-    assert {call["text"] for call in screen.calls if call["call"] == "notify"} <= texts
+def test_prompts_of_a_wearer_who_is_not_named_are_not_shown(screen: Screen, daemon: Any) -> None:
+    other = (
+        f'[[wearer]]\nid = "you"\nstatic_limit_min = 5\n[wearer.reminding]\ngrace_min = 0\n[[wearer.sensor]]\n{BACK}'
+    )
+    _, ears = daemon(more=f'{other}{ON}sound = true\nwearers = ["me"]\n')
+    ears.until("you/reminder")  # earlier than the first of mine
+    screen.until_shown()
+    first = next(call for call in screen.calls if call["call"] == "notify")
+    assert first["buttons"] == ["Going", "10 min", "Skip"]
+    assert first["hints"]["sound-name"] == "default"
+    assert first["title"] == "Posturewatch (simulated)"
 
 
 def test_a_desktop_that_is_not_there_is_one_warning_and_the_daemon_goes_on(daemon: Any) -> None:
@@ -275,15 +262,18 @@ def ask(cycle: str, expires_s: float = 600.0) -> Any:
     return for_event(Topics(), "me", prompt)[0]
 
 
-async def agree(_: Any) -> dict[str, Any]:
-    """Any request is carried out."""
-    return {"result": {"ok": True, "error": None}}
+class Requests(list[Any]):
+    """Where buttons ask, in place of the daemon: everything is carried out."""
+
+    async def answer(self, request: Any) -> dict[str, Any]:
+        self.append(request)
+        return {"result": {"ok": True, "error": None}}
 
 
-def sink_at(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> tuple[Outbox, DesktopSink]:
+def sink_at(bus: Bus, monkeypatch: pytest.MonkeyPatch, answer: Any = None) -> tuple[Outbox, DesktopSink]:
     monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", bus.address)
     outbox = Outbox(time.time_ns)
-    context = SinkContext(outbox, time.time_ns, ask=agree)
+    context = SinkContext(outbox, time.time_ns, ask=answer)
     return outbox, DesktopSink(DesktopSettings({"me": 10}), context, first_retry_s=0.1)
 
 
@@ -362,12 +352,33 @@ async def test_a_prompt_that_nobody_answers_goes_when_it_expires(
 async def test_a_pressed_prompt_goes_also_where_the_service_would_leave_it(
     screen: Screen, bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outbox, sink = sink_at(bus, monkeypatch)
+    requests = Requests()
+    outbox, sink = sink_at(bus, monkeypatch, requests.answer)
     running = asyncio.create_task(sink.run())
     outbox.put(ask("a"))
     shown = await until_shown(screen)
     await asyncio.to_thread(screen.say, f"choose {shown['id']} Going")
     closed = await asyncio.to_thread(screen.until_closed, shown["id"])
     assert closed["was_open"]
+    assert requests == [{"wearer": "me", "kind": "do", "word": "ack", "payload": '{"cycle": "a"}'}]
     outbox.close()
     await running
+
+
+@pytest.mark.asyncio
+async def test_a_dismissed_prompt_does_not_come_back_by_itself_and_asks_for_nothing(
+    screen: Screen, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = Requests()
+    outbox, sink = sink_at(bus, monkeypatch, requests.answer)
+    running = asyncio.create_task(sink.run())
+    outbox.put(ask("a"))
+    shown = await until_shown(screen)
+    since = await asyncio.to_thread(screen.say, f"dismiss {shown['id']}")
+    for _ in range(10):
+        outbox.put(Message("posturewatch/wearer/me/state", b'{"reminder": "due", "cycle": "a"}'))
+        await asyncio.sleep(0.05)
+    outbox.close()
+    await running
+    assert [call for call in screen.calls[since:] if call["call"] == "notify"] == []
+    assert requests == []
