@@ -54,7 +54,8 @@ async def _examine_system(subject: Subject) -> list[Finding]:
         run_for_output(["bluetoothctl", "--version"], subject.environ, ASK_S),
         run_for_output(["bluetoothctl", "show"], subject.environ, ASK_S),
     )
-    return [*findings, *_read_version(version), *_read_adapter(code, shown)]
+    is_ours = await subject.status() is not None
+    return [*findings, *_read_version(version), *_read_adapter(code, shown, is_ours)]
 
 
 def _find_adapters() -> list[str]:
@@ -84,19 +85,19 @@ def _read_version(text: str) -> list[Finding]:
     return [ok("BlueZ", f"version {found[0]}")]
 
 
-def _read_adapter(code: int | None, shown: str) -> list[Finding]:
-    """What `bluetoothctl show` prints of the adapter in use."""
+def _read_adapter(code: int | None, shown: str, is_ours: bool) -> list[Finding]:
+    """What `bluetoothctl show` prints of the adapter in use; `is_ours`: our own daemon may be who scans."""
     if code is None:
         return [fail("BlueZ", "it does not answer", "start it: systemctl start bluetooth")]
     if "No default controller" in shown:
         return [fail("power", "BlueZ knows no adapter", "systemctl restart bluetooth")]
     if "Powered: no" in shown:
         return [fail("power", "the adapter is off", "bluetoothctl power on")]
-    if "Discovering: yes" in shown:
+    if "Discovering: yes" in shown and not is_ours:
         return [
             warn("busy", "another program scans with it all the time", "end its scan: sensors may be lost more often")
         ]
-    return [ok("power", "on, and nobody else scans")]
+    return [ok("power", "on" if "Discovering: yes" in shown else "on, and nobody scans")]
 
 
 def _examine_health(sensor: Sensor, status: dict[str, Any]) -> Finding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -259,3 +260,36 @@ def test_samples_of_a_gateway_are_heard_missed_or_not_understood(
         thread.join()
         assert found["gateways, sensor chest"]["grade"] == grade
         assert seen in found["gateways, sensor chest"]["seen"]
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed: apt-get install openssl")
+def test_a_certificate_is_trusted_soon_over_or_of_nobody_we_know(
+    examine: Callable[..., Any], start_broker: Callable[..., Any], configure: Callable[..., Path], tmp_path: Path
+) -> None:
+    def certify(name: str, days: int) -> None:
+        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        command += ["-days", str(days), "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"]
+        command += ["-keyout", f"{name}.key", "-out", f"{name}.pem"]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+        (tmp_path / f"{name}.key").chmod(0o644)
+
+    def look(server: str, trusted: str) -> tuple[int, dict[str, Any]]:
+        broker = start_broker(
+            f"allow_anonymous true\ncertfile {tmp_path}/{server}.pem\nkeyfile {tmp_path}/{server}.key"
+        )
+        path = configure(broker.port)
+        path.write_text(path.read_text().replace("[broker]\n", f'[broker]\ntls = true\ntls_cafile = "{trusted}.pem"\n'))
+        code, found = examine("--config", str(path))
+        broker.stop()
+        return code, found
+
+    for name, days in (("lasting", 300), ("ending", 3)):
+        certify(name, days)
+    code, found = look("lasting", "lasting")
+    assert (code, found["broker, TLS"]["grade"], found["broker, login"]["grade"]) == (0, "ok", "ok")
+    assert "for 299 more days" in found["broker, TLS"]["seen"] or "for 300 more days" in found["broker, TLS"]["seen"]
+    code, found = look("ending", "ending")
+    assert (code, found["broker, TLS"]["grade"]) == (0, "warn")
+    code, found = look("lasting", "ending")
+    assert (code, found["broker, TLS"]["grade"]) == (3, "fail")
+    assert "broker.tls_cafile" in found["broker, TLS"]["fix"]
