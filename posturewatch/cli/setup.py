@@ -45,6 +45,7 @@ def command(*, yes: bool, path: Path | None, **given: Any) -> None:
     from posturewatch.dialogue import Dialogue  # noqa: PLC0415
     from posturewatch.errors import UsageError  # noqa: PLC0415
     from posturewatch.log_output import logging_to_stderr  # noqa: PLC0415
+    from posturewatch.messages import ID_PATTERN  # noqa: PLC0415
     from posturewatch.setting_up.course import set_up  # noqa: PLC0415
     from posturewatch.setting_up.draft import Answers  # noqa: PLC0415
 
@@ -52,6 +53,8 @@ def command(*, yes: bool, path: Path | None, **given: Any) -> None:
         raise UsageError("--simulated, --gateway and --sensor: only one of them")
     if given["tls_cafile"] is not None and not given["tls"]:
         raise UsageError("--tls-cafile needs --tls")
+    if not ID_PATTERN.fullmatch(given["wearer"]):
+        raise UsageError(f"--wearer {given['wearer']}: 1 to 32 of the characters a-z 0-9 _ -")
     file = path or find_file(os.environ) or find_folder(os.environ) / "posturewatch.toml"
     with logging_to_stderr("error"):
         asyncio.run(set_up(Dialogue(unattended=yes), Answers(**given), file.absolute(), os.environ))

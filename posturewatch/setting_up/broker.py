@@ -110,6 +110,8 @@ async def _ask_address(talk: Dialogue, answers: Answers, draft: Draft) -> MqttSe
                 raise ConfigError(f"{text!r} cannot be read; write it like {LOCAL}:1883")
             if not is_loopback(host) and not tls and not answers.insecure and not talk.unattended:
                 tls = await talk.confirm("it is another machine: encrypt with TLS?", default=True)
+            elif not is_loopback(host) and not tls and not answers.insecure:
+                raise ConfigError("that is another machine: give --tls, or --insecure for clear text")
             return MqttSettings(
                 host=host.strip("[]"),
                 port=int(port_text) if port_text else DEFAULT_TLS_PORT if tls else DEFAULT_PORT,

@@ -261,6 +261,28 @@ def test_nobody_to_ask_is_said(home: dict[str, str]) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--simulated", "--gateway"], "only one of them"),
+        (["--simulated", "--wearer", "Anna"], "--wearer Anna: 1 to 32 of the characters a-z 0-9 _ -"),
+        (["--simulated", "--placement", "elbow"], "--placement elbow: allowed are chest"),
+        (["--simulated", "--scenario", "nope"], "no scenario 'nope'"),
+        (["--gateway", "--broker", "192.0.2.1:1883"], "--broker 192.0.2.1:1883: that is another machine: give --tls"),
+        (["--gateway", "--broker", "desk:port"], "write it like localhost:1883"),
+        (["--gateway", "--tls-cafile", "ca.pem"], "--tls-cafile needs --tls"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_refused_in_one_line(
+    home: dict[str, str], words: list[str], told: str
+) -> None:
+    done = set_up(home, "--yes", *words)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert told in line
+    assert files_below(Path(home["HOME"])) == []
+
+
 def test_the_service_is_installed_through_systemctl(home: dict[str, str], tmp_path: Path) -> None:
     log = tmp_path / "systemctl.log"
     programs = tmp_path / "programs"
