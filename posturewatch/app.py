@@ -443,7 +443,7 @@ class App:
         self._loaded = loaded
 
     def _calibrated(self, sensor: str, calibration: Calibration) -> None:
-        """Keep a calibration that was made by command, and use it from now on."""
+        """Keep a calibration that was made by command or from walking, and use it from now on."""
         configured = next(s for w in self._loaded.config.wearer for s in w.sensor if s.id == sensor)
         if configured.calibration_file is not None:
             raise CommandError(f"sensor {sensor} has a calibration_file in the configuration: remove that line first")
@@ -452,7 +452,11 @@ class App:
             write_calibration(path, calibration)
         except OSError as error:
             raise CommandError(f"{path}: the calibration cannot be kept ({error.strerror})") from error
-        self._renew_settings(self._loaded)
+        for watch in self.watches:
+            known = watch.settings.sensors
+            if any(each.id == sensor for each in known):
+                now = tuple(replace(s, calibration=calibration) if s.id == sensor else s for s in known)
+                watch.change(replace(watch.settings, sensors=now))
 
     async def _answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """A request of a local sink: the desk is built after it."""
