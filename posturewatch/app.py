@@ -11,28 +11,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import random
 import threading
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, cast
 
-from posturewatch import __version__, messages
+from posturewatch.access import broker_of
 from posturewatch.announcing import Announcer
-from posturewatch.broker import DEFAULT_PORT, BrokerDied, embedded_broker
+from posturewatch.broker import DEFAULT_PORT
 from posturewatch.config import kept_path, load, read_kept, to_mapped_topics, write_calibration
 from posturewatch.control import listening, socket_path
 from posturewatch.desk import Desk
 from posturewatch.discovery import subject_of
 from posturewatch.errors import CommandError, ConfigError, MissingExtra, SnapshotError
 from posturewatch.glimpses import Glimpses
-from posturewatch.health import lowest_battery_pct
 from posturewatch.messages import Topics
-from posturewatch.mqtt_settings import MQTT_311
+from posturewatch.reports import Reports
 from posturewatch.sinks import SinkContext, find_sink
 from posturewatch.sinks.assembly import build_local_sinks, check_local_sinks
 from posturewatch.sinks.outbox import Outbox, Outlets
-from posturewatch.sources.assembly import Surroundings, build_sources
+from posturewatch.sources.assembly import SourceContext, build_sources
 from posturewatch.sources.packet_queue import PacketQueue
 from posturewatch.store import SnapshotStore, lock_folder
 from posturewatch.surroundings import Neighbourhood
@@ -41,16 +39,16 @@ from posturewatch.types import NS_PER_S
 from posturewatch.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Mapping
 
+    from posturewatch.access import Access
     from posturewatch.broker import EmbeddedBroker
     from posturewatch.clock import Clock
     from posturewatch.config import LoadedConfig, Wearer
     from posturewatch.core.settings import Calibration, Settings
     from posturewatch.link import Received
-    from posturewatch.mqtt_settings import MqttSettings
     from posturewatch.signals import Signals
+    from posturewatch.sinks.mqtt import MqttSink
     from posturewatch.sources.assembly import Sources
     from posturewatch.types import Message
 
@@ -59,8 +57,6 @@ log = logging.getLogger(__name__)
 DRAIN_S = 1.0  # what was not sent by then is not worth waiting for
 CANCEL_S = 2.0  # the sink's own goodbye is shorter
 READY_S = 10.0  # a service is ready without its broker, too
-ALIVE_S = 5.0
-HEALTH_S = 60.0
 BIRTH_DELAY_S = (0.1, 2.0)
 SAVE_GAP_S = 1.0
 TABLES_NS = 86_400 * NS_PER_S  # local time tables are renewed daily
@@ -92,48 +88,17 @@ class Given:
     has_control: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
-    """How to reach the broker."""
-
-    publish: MqttSettings
-    hear: MqttSettings  # for samples: binary ones need MQTT 5
-    embedded: EmbeddedBroker | None = None
-
-
 async def run(given: Given) -> None:
     """Watch over the wearers until stopped.  Raises what ended it otherwise, as a `PosturewatchError` or a bug."""
     while True:
         folder = given.loaded.state_folder()
         with lock_folder(folder):
-            async with _broker(given, folder) as access:
+            async with broker_of(given.loaded, folder, given.port, given.on_broker) as access:
                 app = App(given, access)
                 await app.serve()
         if app.successor is None:
             return
         given = app.successor
-
-
-@contextlib.asynccontextmanager
-async def _broker(given: Given, folder: Path) -> AsyncIterator[Access]:
-    """The broker of the configuration, or one of our own.
-
-    The embedded one throws out every 3.1.1 client that is to get a message with MQTT 5 properties.  So we send it
-    none: we publish as a 3.1.1 client ourselves, and what has to expire there ends with it.
-    """
-    mqtt = given.loaded.to_mqtt()
-    own = given.loaded.config.broker
-    if not own.is_embedded:
-        yield Access(mqtt, mqtt)
-        return
-    async with embedded_broker(folder, port=own.port or given.port) as broker:
-        if given.on_broker is not None:
-            given.on_broker(broker)
-        log.info("embedded broker: 127.0.0.1:%d (MQTT 5), :%d (3.1.1)", broker.port, broker.port_311)
-        names = {"client_id": mqtt.client_id, "base_topic": mqtt.base_topic}
-        yield Access(
-            broker.settings(port=broker.port_311, protocol=MQTT_311, **names), broker.settings(**names), broker
-        )
 
 
 class App:
@@ -179,7 +144,19 @@ class App:
             on_published=self._published,
             clock_speed=given.speed,
         )
-        self._sink: Any = find_sink("mqtt").build(context)
+        self._sink = cast("MqttSink", find_sink("mqtt").build(context))
+        self._reports = Reports(
+            topics=self._topics,
+            mqtt=mqtt,
+            clock=self._clock,
+            started_ns=self._started_ns,
+            watches=self.watches,
+            queues=self._queues,
+            outbox=self._outbox,
+            sink=self._sink,
+            sensors=self._sources.health,
+            desk=self._desk,
+        )
         self.successor: Given | None = None
 
     # ------------------------------------------------------------ building
@@ -215,7 +192,7 @@ class App:
             for sensor in wearer.sensor
         ]
         bound, bluetooth = loaded.bind_sensors(), loaded.config.bluetooth
-        around = Surroundings(self._clock, self._access.hear, bound, bluetooth, self._given.speed)
+        around = SourceContext(self._clock, self._access.hear, bound, bluetooth, self._given.speed)
         return build_sources(sensors, around)
 
     # ------------------------------------------------------------ running
@@ -224,8 +201,8 @@ class App:
         """Run until stopped; whatever ends it, the state is saved and the last messages get their chance."""
         glimpses = Glimpses(self.watches, self._clock.now_ns, self._calibrated)
         answers = {
-            "status": self._status,
-            "why": self._why,
+            "status": self._reports.status,
+            "why": self._reports.why,
             "command": self._desk.answer,
             "glimpse": glimpses.glimpse,
             "keep_calibration": glimpses.keep,
@@ -256,10 +233,9 @@ class App:
         group.create_task(self._tick(), name="ticks")
         group.create_task(self._save_now_and_then(), name="saver")
         group.create_task(self._tell_service(), name="service notice")
-        group.create_task(self._tell_health(), name="health")
-        group.create_task(self._follow_sensors(), name="sensors")
-        if self._access.embedded is not None:
-            group.create_task(self._until_broker_dies(self._access.embedded.pid), name="broker")
+        group.create_task(self._reports.tell_health(), name="health")
+        group.create_task(self._reports.follow_sensors(), name="sensors")
+        group.create_task(self._access.until_broker_dies(), name="broker")
 
     async def _finish(self, sinks: Iterable[asyncio.Task[None]]) -> None:
         """Save, say what is left to say, and hang up; bounded, since nobody waits for us."""
@@ -329,14 +305,6 @@ class App:
             self._notice.tell(f"STATUS={connected}, wearers: {len(self.watches)}", "WATCHDOG=1")
             await asyncio.sleep(30.0 if every_s is None else every_s / 3)
 
-    async def _until_broker_dies(self, pid: int) -> None:
-        while True:
-            await asyncio.sleep(ALIVE_S)
-            try:
-                os.kill(pid, 0)
-            except ProcessLookupError:
-                raise BrokerDied("the embedded broker ended by itself: start again, or use one of your own") from None
-
     # ------------------------------------------------------------ parts of tasks
 
     def _save(self) -> None:
@@ -349,17 +317,10 @@ class App:
     def _announce(self) -> list[Message]:
         """All that a broker should keep, for one that is new or forgot."""
         now_ns = self._clock.now_ns()
-        info = messages.bridge_info(
-            self._topics,
-            version=__version__,
-            instance=self._mqtt.client_id,
-            started_ns=self._started_ns,
-            source=" ".join(sorted({s.source for w in self._loaded.config.wearer for s in w.sensor})),
-            simulated=any(watch.simulated for watch in self.watches),
-        )
+        info = self._reports.info({sensor.source for wearer in self._loaded.config.wearer for sensor in wearer.sensor})
         states = [message for watch in self.watches for message in watch.announce(now_ns)]
         subjects = [subject_of(watch.settings, watch.simulated, self._sources.health) for watch in self.watches]
-        return self._announcer.announce(subjects, [info, self._health(), *self._sensor_healths(), *states])
+        return self._announcer.announce(subjects, [info, *self._reports.healths(), *states])
 
     def _hear(self, received: Received) -> None:
         """A request, or Home Assistant come back: it is told everything again, but not by all daemons at once."""
@@ -369,43 +330,6 @@ class App:
         else:
             self._neighbourhood.hear(received)
             self._desk.hear(received)
-
-    def _health(self) -> Message:
-        now_ns = self._clock.now_ns()
-        counts = self._outbox.counts
-        figures = {
-            "uptime_s": max(0, now_ns - self._started_ns) // NS_PER_S,
-            "wearers": len(self.watches),
-            "wearers_online": sum(watch.online for watch in self.watches),
-            "connections": self._sink.connections,
-            "messages_published": counts.published,
-            "messages_lost": counts.dropped + counts.expired - self._sink.refused,
-            "messages_refused": self._sink.refused,
-            "samples_lost": sum(queue.dropped for queue in self._queues),
-        }
-        return messages.bridge_health(self._topics, figures, now_ns)
-
-    async def _tell_health(self) -> None:
-        while True:
-            await self._clock.sleep(HEALTH_S)
-            self._outbox.put_all([self._health(), *self._sensor_healths()])
-
-    def _sensor_healths(self) -> list[Message]:
-        now_ns = self._clock.now_ns()
-        return [messages.sensor_health(self._topics, health, now_ns) for health in self._sources.health.values()]
-
-    async def _follow_sensors(self) -> None:
-        """Say at once when a sensor is lost, is back or at fault; its battery goes into its wearer's state."""
-        said: dict[str, tuple[bool, str | None]] = {}
-        while self._sources.health:
-            for name, health in self._sources.health.items():
-                stands = (health.is_connected, health.fault)
-                if said.get(name, (False, None)) != stands:
-                    said[name] = stands
-                    self._outbox.put(messages.sensor_health(self._topics, health, self._clock.now_ns()))
-            for wearer, watch in zip(self._loaded.config.wearer, self.watches, strict=True):
-                watch.battery_pct = lowest_battery_pct(self._sources.health, [sensor.id for sensor in wearer.sensor])
-            await asyncio.sleep(1.0)
 
     def _published(self, message: Message) -> None:
         self._ready.set()
@@ -461,26 +385,6 @@ class App:
     async def _answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """A request of a local sink: the desk is built after it."""
         return await self._desk.answer(request)
-
-    async def _status(self, _: Mapping[str, Any]) -> dict[str, Any]:
-        now_ns = self._clock.now_ns()
-        counts = self._outbox.counts
-        broker = {"address": self._mqtt.address, "connected": self._sink.up, "waiting": len(self._outbox)}
-        lost = {"dropped": counts.dropped, "expired": counts.expired, "refused": self._sink.refused}
-        return {
-            "version": __version__,
-            "process": os.getpid(),
-            "started": messages.iso(self._started_ns),
-            "time": messages.iso(now_ns),
-            "broker": {**broker, "published": counts.published, **lost},
-            "commands": asdict(self._desk.counts),
-            "samples_dropped": sum(queue.dropped for queue in self._queues),
-            "wearers": [watch.status(now_ns) for watch in self.watches],
-            "sensors": [{"sensor": name, **messages.sensor_status(h)} for name, h in self._sources.health.items()],
-        }
-
-    async def _why(self, _: Mapping[str, Any]) -> dict[str, Any]:
-        return {"wearers": [watch.why() for watch in self.watches]}
 
 
 async def _follow(watch: Watch, queue: PacketQueue) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from posturewatch.config import Sensor
     from posturewatch.signals import Signals
-    from posturewatch.sources.assembly import Surroundings
+    from posturewatch.sources.assembly import SourceContext
 
 SILENCE_S = 2.0  # after this time without samples, time itself is recorded once a second
 
@@ -38,7 +38,7 @@ class Recorder:
     """One recording."""
 
     def __init__(
-        self, sensors: Sequence[Sensor], around: Surroundings, told: Callable[[RecordingCounts], None]
+        self, sensors: Sequence[Sensor], around: SourceContext, told: Callable[[RecordingCounts], None]
     ) -> None:
         """`told` is called once a second."""
         self._sensors = sensors

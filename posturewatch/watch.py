@@ -15,6 +15,7 @@ from posturewatch.core.snapshot import dump_state, load_state
 from posturewatch.core.state import State, initial
 from posturewatch.errors import CommandError, SnapshotError
 from posturewatch.explaining import explain_state
+from posturewatch.health import lowest_battery_pct
 from posturewatch.messages import for_event, prompt_key, wearer_state
 from posturewatch.notices import Notices
 from posturewatch.pacing import ShiftRate, StateThrottle
@@ -34,10 +35,11 @@ from posturewatch.types import (
 from posturewatch.uprights import Slipped, Uprights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from posturewatch.capturing import Capture
     from posturewatch.core.settings import Calibration, Settings
+    from posturewatch.health import SensorHealth
     from posturewatch.messages import Topics
     from posturewatch.sinks.outbox import Outbox, Outlets
     from posturewatch.types import Command, Event, Incoming, Message
@@ -175,6 +177,10 @@ class Watch:
         """Go on with other settings, from the next second; the sensors stay the same ones."""
         self.settings = settings
         self._outbox.put(self._settings_message())
+
+    def follow_battery(self, sensors: Mapping[str, SensorHealth]) -> None:
+        """Show the emptiest of this wearer's sensors."""
+        self.battery_pct = lowest_battery_pct(sensors, [sensor.id for sensor in self.settings.sensors])
 
     def announce(self, now_ns: int) -> list[Message]:
         """All that a broker should keep of this wearer."""

@@ -12,7 +12,7 @@ from posturewatch.capturing import Capture, Captured
 from posturewatch.clock import WallClock
 from posturewatch.control import ask
 from posturewatch.errors import CommandError, SourceError
-from posturewatch.sources.assembly import Surroundings, build_sources
+from posturewatch.sources.assembly import SourceContext, build_sources
 from posturewatch.types import RawSamples, SampleBatch
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ async def open_sensor(loaded: LoadedConfig, name: str) -> AsyncIterator[OwnStrea
     """Hold one sensor of a configuration while the block runs."""
     sensor = next(sensor for wearer in loaded.config.wearer for sensor in wearer.sensor if sensor.id == name)
     stream = OwnStream(name)
-    around = Surroundings(WallClock(), loaded.to_mqtt(), loaded.bind_sensors(), loaded.config.bluetooth)
+    around = SourceContext(WallClock(), loaded.to_mqtt(), loaded.bind_sensors(), loaded.config.bluetooth)
     sources = build_sources([(sensor, stream.put)], around)
     tasks: list[asyncio.Task[Any]] = [asyncio.create_task(source.run()) for source in sources.by_name.values()]
     try:

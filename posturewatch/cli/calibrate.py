@@ -59,7 +59,7 @@ def command(
 
     loaded = load(path or find_file(os.environ), os.environ)
     talk = Dialogue(unattended=yes, quiet=as_json)
-    with logging_to_stderr("error"):
+    with logging_to_stderr("warning"):  # why no samples come
         outcome, name = asyncio.run(_guide(talk, loaded, wearer, sensor, bend))
     if as_json:
         click.echo(json.dumps({"sensor": name, "grade": outcome.grade, "remarks": list(outcome.remarks)}))

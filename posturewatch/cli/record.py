@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from posturewatch.mqtt_settings import MqttSettings
     from posturewatch.recorder import RecordingCounts
     from posturewatch.signals import Signals
-    from posturewatch.sources.assembly import Surroundings
+    from posturewatch.sources.assembly import SourceContext
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -50,13 +50,13 @@ def command(
     from posturewatch.log_output import logging_to_stderr  # noqa: PLC0415
     from posturewatch.recorder import Recorder  # noqa: PLC0415
     from posturewatch.signals import until_stopped  # noqa: PLC0415  keeps `--help` quick
-    from posturewatch.sources.assembly import Surroundings  # noqa: PLC0415
+    from posturewatch.sources.assembly import SourceContext  # noqa: PLC0415
 
     if not out.name.endswith((".jsonl", ".jsonl.gz")):
         raise UsageError(f"--out {out}: name it .jsonl, or .jsonl.gz to compress it")
     duration_s = _duration_s(duration)
     if broker is not None:
-        surround, sensors = partial(Surroundings, hear=read_broker(broker, **access)), _named_sensors(names)
+        surround, sensors = partial(SourceContext, hear=read_broker(broker, **access)), _named_sensors(names)
     else:
         surround, sensors = _configured(path, wearer)
 
@@ -97,9 +97,9 @@ def _named_sensors(names: tuple[str, ...]) -> list[Sensor]:
     return sensors
 
 
-def _configured(path: Path | None, wearer: str | None) -> tuple[partial[Surroundings], list[Sensor]]:
+def _configured(path: Path | None, wearer: str | None) -> tuple[partial[SourceContext], list[Sensor]]:
     from posturewatch.config import find_file, load  # noqa: PLC0415  keeps `--help` quick
-    from posturewatch.sources.assembly import Surroundings  # noqa: PLC0415
+    from posturewatch.sources.assembly import SourceContext  # noqa: PLC0415
 
     loaded = load(path or find_file(os.environ), os.environ)
     known = {each.id: each for each in loaded.config.wearer}
@@ -111,7 +111,7 @@ def _configured(path: Path | None, wearer: str | None) -> tuple[partial[Surround
     if chosen not in known:
         raise UsageError(f"--wearer {chosen!r}: known are {', '.join(known)}")
     bound, bluetooth = loaded.bind_sensors(), loaded.config.bluetooth
-    surround = partial(Surroundings, hear=_broker_of(loaded), bound=bound, bluetooth=bluetooth)
+    surround = partial(SourceContext, hear=_broker_of(loaded), bound=bound, bluetooth=bluetooth)
     return surround, list(known[chosen].sensor)
 
 

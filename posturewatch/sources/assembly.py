@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class SourceContext:
     """What sources need besides their sensors."""
 
     clock: Clock
@@ -36,7 +36,7 @@ class Sources:
     health: Mapping[str, SensorHealth]
 
 
-def build_sources(sensors: Iterable[tuple[Sensor, Callable[[Incoming], None]]], around: Surroundings) -> Sources:
+def build_sources(sensors: Iterable[tuple[Sensor, Callable[[Incoming], None]]], around: SourceContext) -> Sources:
     """One source for all sensors at the broker, one for all on Bluetooth, one for each simulated sensor.
 
     Each sensor comes with where its samples go.
@@ -74,7 +74,7 @@ def _spread(puts: Mapping[str, Callable[[Incoming], None]]) -> Callable[[Any], N
     return put
 
 
-def _simulated(sensor: Sensor, put: Callable[[Incoming], None], around: Surroundings) -> Source:
+def _simulated(sensor: Sensor, put: Callable[[Incoming], None], around: SourceContext) -> Source:
     from posturewatch.sources.simulated import SimulatedSensor, SimulatedSource  # noqa: PLC0415  only for who wants it
 
     about = SimulatedSensor(sensor.id, sensor.scenario, sensor.seed, sensor.placement, sensor.device)

@@ -44,4 +44,6 @@ def test_each_optional_line_of_the_sample_can_be_used(tmp_path, number):
     try:
         load(path, {})
     except ConfigError as error:  # keys that belong together refuse to stand alone; no other complaint is right
-        assert re.search(r"a password needs a username|need tls = true|belong together|only with source", str(error)), error
+        assert re.search(r"a password needs a username|need tls = true|belong together|only with source", str(error)), (
+            error
+        )
