@@ -35,19 +35,21 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+# Most tests wait for something, so there are more workers than cores; each file stays in one of them.
+WORKERS = -n 4 --dist loadfile
 test: setup
-	@$(WITH_SBIN) scripts/ensure_mosquitto
+	@$(WITH_SBIN) scripts/ensure_test_servers
 	@$(MAKE) --no-print-directory lint
-	$(WITH_SBIN) $(BIN)/pytest
+	$(WITH_SBIN) $(BIN)/pytest $(WORKERS)
 
 # HOME_ASSISTANT_PYTHON=/path/to/python3.13 and HOME_ASSISTANT_VERSION=2026.2.3 choose others than the newest.
 test-ha: setup
-	@$(WITH_SBIN) scripts/ensure_mosquitto
+	@$(WITH_SBIN) scripts/ensure_test_servers
 	home_assistant=$$(scripts/setup_home_assistant) && \
 	    POSTUREWATCH_HOME_ASSISTANT="$$home_assistant" $(WITH_SBIN) $(BIN)/pytest tests/home_assistant
 
 test-node-red: setup
-	@$(WITH_SBIN) scripts/ensure_mosquitto
+	@$(WITH_SBIN) scripts/ensure_test_servers
 	node_red=$$(scripts/setup_node_red) && \
 	    POSTUREWATCH_NODE_RED="$$node_red" $(WITH_SBIN) $(BIN)/pytest tests/home_assistant
 

@@ -6,7 +6,7 @@ import os
 import re
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -64,9 +64,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(RECORDINGS_ABSENT)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Of several workers each leaves out the same tests."""
+    node.config.stash[LEFT_OUT] = node.workeroutput.get("left_out", []) if hasattr(node, "workeroutput") else []
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
     """The very last line: how many tests were skipped or left to another run, and why."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = session.config.stash.get(LEFT_OUT, [])
     outcome = yield
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None and not session.config.option.collectonly:

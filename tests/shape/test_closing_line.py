@@ -22,14 +22,14 @@ def test_four(recordings): raise AssertionError("ran without recordings")
 """
 
 
-def run_suite(folder: Path, suite: str, recordings: str) -> list[str]:
+def run_suite(folder: Path, suite: str, recordings: str, *options: str) -> list[str]:
     tests = folder / "project" / "tests"
     tests.mkdir(parents=True)
     shutil.copy(ROOT / "tests" / "conftest.py", tests)
     shutil.copy(ROOT / "pyproject.toml", folder / "project")
     (tests / "test_suite.py").write_text(suite)
     result = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options],
         cwd=folder / "project",
         env={"PATH": "", "POSTUREWATCH_RECORDINGS": recordings},
         capture_output=True,
@@ -55,3 +55,10 @@ def test_a_whole_run_says_so(tmp_path):
 def test_recordings_are_used_where_they_are(tmp_path):
     suite = f"def test_folder(recordings): assert str(recordings) == {str(tmp_path)!r}\n"
     assert run_suite(tmp_path, suite, str(tmp_path))[-1] == "not run: nothing, every test ran"
+
+
+def test_several_workers_count_the_same(tmp_path):
+    suite = SUITE + "@pytest.mark.bluez\ndef test_five(): raise AssertionError('ran without a machine')\n"
+    last = run_suite(tmp_path, suite, str(tmp_path / "absent"), "-n", "2", "-m", "not bluez")[-1]
+    assert last.startswith("not run: 5 tests; ")
+    assert "1 because they run on a real BlueZ in a virtual machine: make test-bluez" in last

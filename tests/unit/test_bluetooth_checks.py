@@ -58,9 +58,9 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., di
         monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
         path = folder / "posturewatch.toml"
         path.write_text(f'{POLAR}[storage]\nfolder = "{folder}/kept"\n')
-        environ = {**os.environ, "XDG_RUNTIME_DIR": str(folder)}
-        subject = Subject(environ, path, load(path, {}))
-        return asyncio.run(_look(subject, {**HEALTHY, **(health or {})}, runs))
+        with tempfile.TemporaryDirectory() as short:  # the name of a socket has to be
+            subject = Subject({**os.environ, "XDG_RUNTIME_DIR": short}, path, load(path, {}))
+            return asyncio.run(_look(subject, {**HEALTHY, **(health or {})}, runs))
 
     return examine
 
