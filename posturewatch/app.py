@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from posturewatch.access import broker_of
 from posturewatch.announcing import Announcer
-from posturewatch.broker import DEFAULT_PORT
+from posturewatch.broker import DEFAULT_PORT, BrokerDied
 from posturewatch.config import kept_path, load, read_kept, to_mapped_topics, write_calibration
 from posturewatch.control import listening, socket_path
 from posturewatch.desk import Desk
@@ -60,6 +60,8 @@ READY_S = 10.0  # a service is ready without its broker, too
 BIRTH_DELAY_S = (0.1, 2.0)
 SAVE_GAP_S = 1.0
 TABLES_NS = 86_400 * NS_PER_S  # local time tables are renewed daily
+MOST_BROKER_DEATHS = 5
+STEADY_NS = 600 * NS_PER_S
 BREATH = 20  # so many wearers' ticks at once, then others may work
 
 
@@ -68,7 +70,7 @@ class Stop(Exception):  # not an error: the way to end a task group
 
 
 class Restart(Exception):  # not an error: the way to end a task group
-    """The configuration changed so much that all parts are built anew."""
+    """All parts are built anew: the configuration changed so much, or the embedded broker died."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class Given:
     on_watches: Callable[[list[Watch]], None] | None = None
     withdraw: bool = False  # let the broker forget us at the end
     has_control: bool = True
+    broker_deaths: int | None = 0  # of an embedded broker, one soon after the other; None: the first ends us, too
 
 
 async def run(given: Given) -> None:
@@ -235,7 +238,7 @@ class App:
         group.create_task(self._tell_service(), name="service notice")
         group.create_task(self._reports.tell_health(), name="health")
         group.create_task(self._reports.follow_sensors(), name="sensors")
-        group.create_task(self._access.until_broker_dies(), name="broker")
+        group.create_task(self._outlive_broker(), name="broker")
 
     async def _finish(self, sinks: Iterable[asyncio.Task[None]]) -> None:
         """Save, say what is left to say, and hang up; bounded, since nobody waits for us."""
@@ -304,6 +307,21 @@ class App:
             connected = "connected" if self._sink.up else "no broker"
             self._notice.tell(f"STATUS={connected}, wearers: {len(self.watches)}", "WATCHDOG=1")
             await asyncio.sleep(30.0 if every_s is None else every_s / 3)
+
+    async def _outlive_broker(self) -> None:
+        """An embedded broker that ended by itself is started anew, unless it does so again and again."""
+        try:
+            await self._access.until_broker_dies()
+        except BrokerDied as died:
+            before = self._given.broker_deaths
+            was_steady = self._clock.now_ns() - self._started_ns > STEADY_NS
+            if before is None or (before >= MOST_BROKER_DEATHS and not was_steady):
+                raise
+            deaths = 1 if was_steady else before + 1
+            log.warning("%s; it is started anew", str(died).partition(":")[0])
+            await asyncio.sleep(deaths)
+            self.successor = replace(self._given, broker_deaths=deaths)
+            raise Restart from died
 
     # ------------------------------------------------------------ parts of tasks
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from posturewatch.app import Given, run
 from posturewatch.clock import ScaledClock, read_wall_ns
-from posturewatch.config import Broker, Config, LoadedConfig, Sensor, Storage, Wearer, write_calibration
+from posturewatch.config import Broker, Config, LoadedConfig, RemindingManners, Sensor, Storage, Wearer, write_calibration
 from posturewatch.discovery import forget
 from posturewatch.errors import BrokerRefused, BrokerUnavailable, PosturewatchError
 from posturewatch.link import connected
@@ -117,6 +117,7 @@ async def show(options: DemoOptions, view: View, signals: Signals) -> None:
             on_watches=lambda watches: view.show_watch(watches[0], clock),
             withdraw=True,
             has_control=False,
+            broker_deaths=None,
         )
         if not options.broker.is_embedded:
             async with connected(loaded.to_mqtt(), keep_session=False):
@@ -193,6 +194,7 @@ def configuration(options: DemoOptions, folder: Path) -> LoadedConfig:
         seed=options.seed,
         calibration_file=calibration,
     )
-    wearer = Wearer(id=WEARER, sensor=(sensor,))
+    manners = RemindingManners(quiet_hours=())  # somebody wants to see it now, whatever the hour
+    wearer = Wearer(id=WEARER, sensor=(sensor,), reminding=manners)
     config = Config(broker=options.broker, storage=Storage(folder=folder), wearer=(wearer,))
     return LoadedConfig(config)

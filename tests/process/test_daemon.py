@@ -346,3 +346,26 @@ def test_gateways_of_both_protocols_are_heard_at_the_embedded_broker(start, list
             ears.until(f"wearer/{name}/availability", lambda word: word == "online")
     assert program.end(signal.SIGTERM) == 0
     assert gateways["b"].heard[-1][:2] == ("posturewatch/bridge/state", b"offline")
+
+
+def test_an_embedded_broker_that_was_killed_is_started_anew(start, listen, tmp_path):
+    port = free_pair()[0]
+    path = tmp_path / "embedded.toml"
+    path.write_text(
+        f'[storage]\nfolder = "{tmp_path}/kept"\n[broker]\nport = {port}\n'
+        '[[wearer]]\nid = "me"\n[[wearer.sensor]]\nid = "chest"\nplacement = "chest"\nsource = "simulated"\n'
+    )
+    program = start("run", "--config", str(path))
+    end_s = time.monotonic() + 20
+    while "connected" not in program.say() and time.monotonic() < end_s:
+        time.sleep(0.02)
+    login = ("posturewatch", (tmp_path / "kept" / "broker-password").read_text().strip())
+    (broker,) = (pid for pid in program.relatives() if pid != program.process.pid)
+    os.kill(broker, signal.SIGKILL)
+    end_s = time.monotonic() + 20
+    while program.say().count("connected") < 2 and time.monotonic() < end_s:
+        time.sleep(0.02)
+    assert "the embedded broker ended by itself; it is started anew" in program.say()
+    listen(port, True, login).until("wearer/me/availability", lambda word: word == "online")
+    assert program.end(signal.SIGTERM) == 0
+    assert "Traceback" not in program.say()
