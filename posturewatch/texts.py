@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 S_PER_MIN = 60.0
+NO_HOLDS = ("", "quiet hours", "reminders are off")  # a prompt after these silences is one like any other
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,8 @@ class Texts:
     shift_due: tuple[str, ...]
     break_due: tuple[str, ...]
     break_due_firm: tuple[str, ...]
-    after_hold: tuple[str, ...]
+    after_hold: tuple[str, ...]  # a break that was due meanwhile
+    after_hold_shift: tuple[str, ...]  # a shift that was
     test: tuple[str, ...]
 
 
@@ -53,6 +55,11 @@ ENGLISH = Texts(
         "That was a long one. Move about for two minutes when you can.",
         "The hold is over. A little walk before the next thing?",
     ),
+    after_hold_shift=(
+        "Welcome back. Shift, lean or stretch for a moment.",
+        "That was a while in one position. A small move would do.",
+        "The hold is over. Change something before the next thing?",
+    ),
     test=("This is a test reminder. Nothing to do.",),
 )
 
@@ -68,8 +75,8 @@ def prompt_text(
     """The wording for one prompt; the same id always gets the same one."""
     if test:
         wordings = texts.test
-    elif reason.get("after"):
-        wordings = texts.after_hold
+    elif reason.get("after", "") not in NO_HOLDS:
+        wordings = texts.after_hold_shift if event_type == "shift_due" else texts.after_hold
     else:
         wordings = getattr(texts, event_type, texts.shift_due)
     minutes = still_minutes(event_type, reason)

@@ -55,6 +55,31 @@ def test_a_prompt_after_a_hold_and_a_test_prompt_have_words_of_their_own() -> No
     assert prompt_text("break_due", "x", {}, test=True) in ENGLISH.test
 
 
+@pytest.mark.parametrize(("kind", "words"), [("shift_due", "after_hold_shift"), ("break_due_firm", "after_hold")])
+def test_what_was_due_in_a_hold_decides_its_words(kind: str, words: str) -> None:
+    found = {prompt_text(kind, f"id-{n}", {"after": "meeting", "held_s": 3600.0}) for n in range(60)}
+    assert found == set(getattr(ENGLISH, words))
+
+
+def test_words_for_a_shift_after_a_hold_ask_for_no_walk() -> None:
+    assert not any(re.search(r"walk|minutes|long one", text) for text in ENGLISH.after_hold_shift)
+
+
+@pytest.mark.parametrize("after", ["quiet hours", "reminders are off"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_silence_that_is_no_hold_is_not_called_one(kind: str, after: str) -> None:
+    reason = {"after": after, "held_s": 36_000.0, "static_s": 1260.0}
+    found = {prompt_text(kind, f"id-{n}", reason) for n in range(60)}
+    assert found == {prompt_text(kind, f"id-{n}", {"static_s": 1260.0}) for n in range(60)}
+
+
 def test_a_translation_replaces_the_catalogue() -> None:
-    german = Texts(("Beweg dich.",), ("Geh ein paar Schritte.",), ("Pause: {minutes} min.",), ("Weiter?",), ("Probe.",))
+    german = Texts(
+        ("Beweg dich.",),
+        ("Geh ein paar Schritte.",),
+        ("Pause: {minutes} min.",),
+        ("Weiter?",),
+        ("Rühr dich.",),
+        ("Probe.",),
+    )
     assert prompt_text("break_due_firm", "x", {"sedentary_s": 3600.0}, texts=german) == "Pause: 60 min."
