@@ -54,6 +54,7 @@ _RADIO: Mapping[Reason, str] = {
     Reason.DENIED_BY_UNKNOWN: "Bluetooth is not permitted to this program: check the system's settings",
 }
 _PAIRING = {Code.INSUFFICIENT_AUTHENTICATION, Code.INSUFFICIENT_AUTHORIZATION, Code.INSUFFICIENT_ENCRYPTION}
+_UNPAIRED = ("not paired", "not encrypted")
 _PAIR_FAILED = ("AuthenticationFailed", "AuthenticationRejected", "AuthenticationCanceled", "AuthenticationTimeout")
 _SLOTS = ("le-connection-limit", "connection limit", "no resources", "not enough resources", "limited resources")
 _ABORTED = ("le-connection-abort-by-local", "software caused connection abort", "connection-attempt-failed")
@@ -107,6 +108,9 @@ def _translate_system(error: Any, _: str) -> SourceError:
 
 def _translate_dbus(error: Any, who: str) -> SourceError:
     name = error.dbus_error.rpartition(".")[2]
+    details = str(error.dbus_error_details or "")
+    if name == "NotPermitted" and (said := _translate_not_permitted(details, who)) is not None:
+        return said
     told = _RADIO_BY_DBUS.get(name)
     if told is not None:
         return RadioUnavailable(told)
@@ -116,7 +120,17 @@ def _translate_dbus(error: Any, who: str) -> SourceError:
         return _ask_to_pair(who)
     if name in ("UnknownObject", "DoesNotExist"):
         return _translate_forgotten(error, who)
-    return _translate_text(str(error.dbus_error_details or name), who)
+    return _translate_text(details or name, who)
+
+
+def _translate_not_permitted(details: str, who: str) -> SourceError | None:
+    """What the sensor does not permit; BlueZ says it as it says what the system does not (its `gatt-client.c`)."""
+    words = details.lower()
+    if any(each in words for each in _UNPAIRED):
+        return _ask_to_pair(who)
+    if words.startswith(("read not", "write not")):
+        return _refuse(who, details)
+    return None
 
 
 def _translate_gatt(error: Any, who: str) -> SourceError:
@@ -125,7 +139,11 @@ def _translate_gatt(error: Any, who: str) -> SourceError:
         return _ask_to_pair(who)
     if code == Code.PROCEDURE_ALREADY_IN_PROGRESS:
         return SensorLost(f"{who}it is busy with a request of before; trying again")
-    return SensorRefused(f"{who}it refuses a request ({error.args[1]}): is it the right family, and its firmware new?")
+    return _refuse(who, error.args[1])
+
+
+def _refuse(who: str, why: str) -> SensorRefused:
+    return SensorRefused(f"{who}it refuses a request ({why}): is it the right family, and its firmware new?")
 
 
 def _translate_text(text: str, who: str) -> SourceError:
