@@ -27,6 +27,7 @@ _NS_PER_TICK = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 _AXES = {"x": 0, "y": 1, "z": 2}
 _MANY = 1 << 16
 _BATTERY_EVERY_S, _HOLD_POLL_S = 600.0, 15.0
+_LEAST_READ_S = 0.5  # a sensor that is read is looked after so often: faster reads would be samples made up
 _USUAL_RATE_HZ = {"notify": 10.0, "text": 10.0, "manufacturer": 0.5, "service_data": 0.5}
 
 
@@ -74,6 +75,8 @@ def find_problems(keys: PresetKeys) -> Iterator[Problem]:
 def _find_read_problems(keys: PresetKeys) -> Iterator[Problem]:
     if keys.poll_s is None:
         yield ("poll_s",), "kind 'read' needs it: the seconds between two reads"
+    elif keys.poll_s < _LEAST_READ_S:
+        yield ("poll_s",), f"kind 'read' reads every {_LEAST_READ_S:g} s at most: take 'notify' for faster sensors"
     if keys.silence == "fault":
         yield ("silence",), "a sensor that is read is never silent: leave it out"
 

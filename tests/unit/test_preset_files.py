@@ -121,6 +121,10 @@ def test_a_mistake_is_told_with_its_place_and_the_fix(line, told):
         ('[mine]\nkind = "notify"\nchar = "2C1E"\ntype = "i8"\n', "f.toml:1: mine.unit: this key is required"),
         ('[mine]\nkind = "manufacturer"\ntype = "i8"\nunit = "g"\n', "f.toml:1: mine.match: kind 'manufacturer' needs"),
         ('[mine]\nkind = "read"\nchar = "2C1E"\ntype = "i8"\nunit = "g"\n', "f.toml:1: mine.poll_s: kind 'read' needs"),
+        (
+            '[mine]\nkind = "read"\nchar = "2C1E"\ntype = "i8"\nunit = "g"\npoll_s = 0.4\n',
+            "f.toml:6: mine.poll_s: kind 'read' reads every 0.5 s at most",
+        ),
         ('[mine]\nkind = "text"\nchar = "2C1E"\nunit = "g"\ntype = "i8"\n', "f.toml:5: mine.type: not for kind 'text'"),
     ],
 )
