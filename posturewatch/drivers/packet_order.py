@@ -28,7 +28,7 @@ class PacketOrder:
             behind = modulus - step if modulus > 0 and step else -step
             if step == 0 or 0 < behind <= REPEATS:
                 return None
-            if step < 0:
+            if step < 0 or 0 < modulus < 2 * step:  # more than half of all numbers ahead is behind
                 step = 1
             self.lost += step - 1
         self._last = seq

@@ -89,6 +89,13 @@ def test_a_restart_of_the_device_or_a_new_connection_goes_on_counting():
     assert order.lost == 0
 
 
+@pytest.mark.parametrize("modulus", [65535, 65536])  # of a RuuviTag, and of any 16 bits
+def test_a_brown_out_is_no_loss_of_all_the_numbers_up_to_the_wrap(modulus):
+    order = PacketOrder()
+    assert [order.follow(seq, modulus) for seq in (299, 300, 0, 1, 3)] == [0, 1, 2, 3, 5]
+    assert order.lost == 1
+
+
 @given(st.lists(st.integers(0, 65535), max_size=50), st.sampled_from([0, 256, 65535, 65536]))
 def test_the_count_only_grows(seqs, modulus):
     order = PacketOrder()
