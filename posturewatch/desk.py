@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from posturewatch import messages
@@ -23,6 +23,7 @@ from posturewatch.commands import (
     read_topic,
     to_command,
 )
+from posturewatch.core.reminding.commands import ANSWER_KEPT_NS
 from posturewatch.errors import CommandError
 from posturewatch.types import NS_PER_S, CommandResult, Happened, Message, Verb
 
@@ -43,6 +44,7 @@ BURST = 20  # requests at once, of one wearer
 PER_S = 5.0  # and so many a second in the long run
 COMPLAINT_NS = 60 * NS_PER_S
 KEPT_TOPICS = 200  # with a retained request on them
+KEPT_CALIBRATIONS = 64  # that were asked for with a transaction
 NOBODY = ""  # the allowance of requests to wearers that do not exist
 
 
@@ -79,6 +81,29 @@ class DeskCounts:
     retained: int = 0
 
 
+@dataclass(slots=True)
+class Calibrating:
+    """A calibration that somebody may ask for again: who waits for its end, and then its answer."""
+
+    since_ns: int
+    waiting: list[Callable[[CommandResult], None]] = field(default_factory=list)
+    answer: CommandResult | None = None
+
+    def tell(self, done: Callable[[CommandResult], None], now_ns: int) -> None:
+        """The answer, now or when it is known."""
+        if self.answer is None:
+            self.waiting.append(done)
+        else:
+            done(replace(self.answer, t_ns=now_ns))
+
+    def conclude(self, answer: CommandResult) -> None:
+        """Tell everybody who asked."""
+        self.answer = answer
+        waiting, self.waiting = self.waiting, []
+        for tell in waiting:
+            tell(answer)
+
+
 class Desk:
     """One for all wearers of a daemon."""
 
@@ -100,6 +125,7 @@ class Desk:
         self._on_calibrated = on_calibrated
         self._allowances = {name: Allowance(now_ns()) for name in (*self._watches, NOBODY)}
         self._complained_ns: int | None = None
+        self._calibrations: dict[tuple[str, str | None], Calibrating] = {}  # by wearer and transaction
         self._retained: set[str] = set()  # topics that were told about
         self._emptied: set[str] = set()  # topics that we just emptied, and will hear about
         self.counts = DeskCounts()
@@ -154,7 +180,27 @@ class Desk:
             done(watch.ask(command))
 
     def _calibrate(self, watch: Watch, command: Command, done: Callable[[CommandResult], None]) -> None:
-        """Takes ten seconds of samples; the answer comes after them."""
+        """Takes ten seconds of samples; the answer comes after them, to all who sent the same request."""
+        name = (watch.wearer, command.request)
+        known = self._calibrations.get(name) if command.request is not None else None
+        if known is not None and 0 <= command.t_ns - known.since_ns < ANSWER_KEPT_NS:
+            known.tell(done, command.t_ns)
+            return
+        calibrating = Calibrating(command.t_ns, [done])
+        if command.request is not None:
+            self._calibrations.pop(name, None)
+            self._calibrations[name] = calibrating
+            while len(self._calibrations) > KEPT_CALIBRATIONS:
+                del self._calibrations[next(iter(self._calibrations))]
+        try:
+            if command.cycle is not None and command.cycle != watch.state.reminding.cycle:
+                raise CommandError("stale")
+            self._capture(watch, command, calibrating.conclude)
+        except CommandError as error:
+            refusal = CommandResult(command.t_ns, Verb.CALIBRATE, ok=False, request=command.request, error=str(error))
+            calibrating.conclude(refusal)
+
+    def _capture(self, watch: Watch, command: Command, done: Callable[[CommandResult], None]) -> None:
         sensor = choose_sensor(watch.settings.sensors, command.key)
 
         def conclude(attempt: Attempt) -> None:

@@ -103,6 +103,34 @@ def test_one_calibration_at_a_time():
     assert [answer["ok"] for answer in room.told("result")] == [False, True]
 
 
+def test_the_same_request_again_is_the_same_calibration_and_gets_its_answer():
+    room = Room()
+    room.say(b'{"transaction": "c1"}')
+    room.pass_by(5)
+    room.say(b'{"transaction": "c1"}')
+    assert room.told("result") == []
+    room.pass_by(6)
+    room.say(b'{"transaction": "c1"}')
+    room.pass_by(11)
+    answers = [{key: value for key, value in answer.items() if key != "time"} for answer in room.told("result")]
+    assert len(answers) == 3
+    assert answers[0]["ok"]
+    assert answers[1:] == answers[:1] * 2
+    assert len(room.kept) == 1
+    room.say(b'{"transaction": "c2"}')
+    room.pass_by(11)
+    assert len(room.kept) == 2
+
+
+def test_a_calibration_for_a_reminder_that_is_over_is_stale():
+    room = Room()
+    room.say(b'{"cycle": "me/static/1/1", "transaction": "c1"}')
+    room.say(b'{"cycle": "me/static/1/1", "transaction": "c1"}')
+    room.pass_by(11)
+    assert [answer["error"] for answer in room.told("result")] == ["stale", "stale"]
+    assert room.kept == []
+
+
 @pytest.mark.parametrize(
     ("sensors", "payload", "says"),
     [
