@@ -15,7 +15,7 @@ import pytest
 from posturewatch.drivers import Options
 from posturewatch.drivers.bound import BoundSensor
 from posturewatch.drivers.preset_files import families, parse_presets
-from posturewatch.sources.ble import BleSource, ears, listener, supervisor
+from posturewatch.sources.ble import BleSource, ears, listener, patience, supervisor
 from posturewatch.types import LinkChanged, RawSamples
 
 pytestmark = pytest.mark.asyncio
@@ -178,6 +178,31 @@ async def test_a_dongle_may_be_pulled_and_plugged_in_again(on_the_air, caplog):
             await heard.more("counted", 5, RECOVERED_S)
             await heard.more("ruuvi", 2, RECOVERED_S)
     assert any("is gone" in record.message for record in caplog.records)
+
+
+@pytest.mark.parametrize("meanwhile", [[], ["unplug", "plug"]])
+async def test_a_sensor_that_was_away_for_long_is_back_within_seconds(on_the_air, monkeypatch, meanwhile):
+    monkeypatch.setattr(supervisor, "SEARCH_S", 0.2)
+    monkeypatch.setattr(patience, "FIRST_S", patience.LONGEST_S)  # as after minutes of vain attempts
+    async with on_the_air("counted") as air:
+        await air.do("lose counted")
+        async with listening(air, bound(air, "counted", "counted")) as heard:
+            for command in meanwhile:
+                await asyncio.sleep(1.0)
+                await air.do(command)
+            await asyncio.sleep(1.0)
+            await air.do("back counted")
+            await heard.more("counted", 1, RECOVERED_S)
+
+
+async def test_a_silent_surrounding_is_told_once_however_long_it_lasts(on_the_air, monkeypatch, caplog):
+    monkeypatch.setattr(ears, "DEAF_S", 0.3)
+    async with on_the_air() as air:
+        absent = BoundSensor("absent", FAMILIES["polar"], "C0:5E:00:00:00:99")
+        async with listening(air, absent):
+            await asyncio.sleep(3.0)
+    told = [record.levelname for record in caplog.records if "advertisement of anybody" in record.message]
+    assert told.count("WARNING") == 1
 
 
 async def test_a_sensor_that_is_connected_but_silent_is_dropped_and_asked_anew(on_the_air, monkeypatch):

@@ -29,7 +29,7 @@ STOP_S = 5.0
 DEAF_S = 90.0  # no advertisement at all in this time: the scan is dead, though nobody says so
 DOUBTED_DEAF_S = 4.0  # the same when a sensor is missed as well
 LINGER_S = 1.0  # who listens again at once finds the scan still running
-FIRST_RETRY_S, LONGEST_RETRY_S = 0.5, 3.0
+FIRST_RETRY_S, LONGEST_RETRY_S = 0.5, 2.0  # an adapter that is back shall be used within seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,7 @@ class Ears:
         self._heard_s = 0.0
         self._is_doubted = False
         self._said = ""
+        self._deaf_since = -1  # `heard`, when the silence around was told
         self.trouble: SourceError | None = None  # why there is no scan, if one is wanted
         self.heard = 0
         self.rebuilt = 0
@@ -113,7 +114,7 @@ class Ears:
             limit_s = DOUBTED_DEAF_S if self._is_doubted else DEAF_S
             if now_s - self._heard_s >= limit_s:
                 self.rebuilt += 1
-                log.warning("no advertisement of anybody in %.0f s: starting the scan anew", now_s - self._heard_s)
+                self._say_deaf(now_s - self._heard_s)
                 return
             idle_s = None if self._listeners else (now_s if idle_s is None else idle_s)
             if idle_s is not None and now_s - idle_s >= LINGER_S:
@@ -146,6 +147,12 @@ class Ears:
         heard = Heard(advert, device)
         for hear in tuple(self._listeners):
             hear(heard)
+
+    def _say_deaf(self, silent_s: float) -> None:
+        """Once for each silence: a sensor may be away for days, and nobody else be near."""
+        level = logging.DEBUG if self._deaf_since == self.heard else logging.WARNING
+        self._deaf_since = self.heard
+        log.log(level, "no advertisement of anybody in %.0f s: starting the scan anew", silent_s)
 
     def _say(self, level: int, text: str) -> None:
         """Log on change only."""

@@ -23,6 +23,10 @@ class Patience:
         """It works now."""
         self._since_s = asyncio.get_running_loop().time()
 
+    def renew(self) -> None:
+        """What failed is long past."""
+        self._delay_s = FIRST_S
+
     async def pause(self, least_s: float = 0.0) -> None:
         """Wait, at least `least_s`."""
         now_s = asyncio.get_running_loop().time()

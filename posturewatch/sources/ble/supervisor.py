@@ -7,7 +7,7 @@ import logging
 import math
 from typing import TYPE_CHECKING, cast
 
-from posturewatch.drivers import Advert, GattDriver, Silence
+from posturewatch.drivers import BATTERY, Advert, GattDriver, Silence
 from posturewatch.errors import DecodeError, RadioUnavailable, SensorRefused, SourceError
 from posturewatch.sources.ble.connection import Connection, Notified
 from posturewatch.sources.ble.errors import OutOfSlots, SensorLost, SensorNotFound
@@ -25,13 +25,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SEARCH_S = 20.0  # one search; then the others may connect in quiet
+SEARCH_S = 20.0  # so long unheard, it is told as missing, and looked for among what is connected
 NAMESAKES_S = 1.0  # so long a second sensor of the same name is waited for
 FIRST_PACKET_S = 10.0  # some need a moment to begin
 SILENT_LEAST_S = 3.0
 SILENT_PACKETS = 5.0  # so many are missing before it counts as silence
 SILENT_READS = 2.0
-STOP_S = 4.0  # to tell the sensor goodbye
 ATT_HEADER_BYTES = 3  # of a notification
 REFUSED_S = 15.0  # who refuses once will again for a while
 CONNECTIONS_FULL_S = 4.0  # a slot is not free at once after a disconnect
@@ -59,10 +58,13 @@ class Supervisor:
             try:
                 await self._stream_once()
             except SourceError as error:
-                self._stream.lose(str(error))
-                self._ears.doubt()  # with an adapter that was pulled out a scan dies unheard
-                self._say(error)
+                self._miss(error)
                 await self._patience.pause(_least_pause_s(error))
+
+    def _miss(self, error: SourceError) -> None:
+        self._stream.lose(str(error))
+        self._ears.doubt()  # with an adapter that was pulled out a scan dies unheard
+        self._say(error)
 
     async def _stream_once(self) -> None:
         """One connection, until it is lost."""
@@ -78,7 +80,7 @@ class Supervisor:
                 raise self._with_hint(error, connection.room_bytes) from error
             await self._follow(connection, driver)
         finally:
-            await self._leave(connection, driver)
+            await connection.leave(driver.stop())
 
     def _with_hint(self, error: SensorRefused, room_bytes: int) -> SensorRefused:
         """Short packets are behind many a strange refusal; what the system says of them may be wrong, though."""
@@ -93,12 +95,25 @@ class Supervisor:
     # ------------------------------------------------------------ finding
 
     async def _find(self) -> BLEDevice:
-        """The sensor: connected still from before, or heard."""
+        """The sensor: connected still from before, or heard.
+
+        It is listened for without a pause, so that one that was away for hours is met at its first advertisement.
+        """
+        while (device := await self._find_connected() or await self._listen()) is None:
+            self._miss(self._ears.trouble or self._missing())
+            self._patience.renew()
+        return device
+
+    async def _find_connected(self) -> BLEDevice | None:
         connected = await self._adapter.find_connected()
         for device in connected:
             if self._sensor.is_meant(Advert(device.address, device.name, None)):
                 log.info("sensor %s: taking over its connection, which outlived a daemon", self._sensor.id)
                 return device
+        return None
+
+    async def _listen(self) -> BLEDevice | None:
+        """Who is heard, if it is in time."""
         found: dict[str, Heard] = {}
         first = asyncio.Event()
 
@@ -112,7 +127,7 @@ class Supervisor:
                 async with asyncio.timeout(SEARCH_S):
                     await first.wait()
             except TimeoutError:
-                raise self._ears.trouble or self._missing() from None
+                return None
             if self._sensor.is_named:
                 await asyncio.sleep(NAMESAKES_S)
         if len(found) > 1:
@@ -154,10 +169,12 @@ class Supervisor:
                 read_s = now_s
                 answers = await connection.carry_out(driver.keep_alive())
                 told = self._decode(driver, answers)
-                if answers and is_held:
+                is_held = is_held and any(answer.char != BATTERY for answer in answers)  # else only its stream tells
+                if is_held:
                     understood, heard_s = understood or told, loop.time()
+                limit_s = self._silent_s(is_held) if has_begun else limit_s
             if understood and not has_begun:
-                limit_s, has_begun = self._silent_s(), True
+                limit_s, has_begun = self._silent_s(is_held), True
                 self._begun()
             if now_s - heard_s > limit_s:
                 raise SensorLost(f"sensor {self._sensor.id}: connected, but silent for {now_s - heard_s:.0f} s")
@@ -176,10 +193,10 @@ class Supervisor:
                 self._stream.take(packet, item.arrived_ns)
         return understood
 
-    def _silent_s(self) -> float:
+    def _silent_s(self, is_held: bool) -> float:
         """How long silence is normal."""
         wanted = self._sensor.family.capabilities
-        if wanted.silence is Silence.HOLD and wanted.read_every_s is not None:
+        if is_held and wanted.read_every_s is not None:
             return SILENT_READS * wanted.read_every_s
         return max(SILENT_LEAST_S, SILENT_PACKETS * wanted.expected_every_s)
 
@@ -189,17 +206,6 @@ class Supervisor:
         self._stream.health.reconnects = self._connections - 1
         self._said = ""
         log.info("sensor %s: streaming", self._sensor.id)
-
-    async def _leave(self, connection: Connection, driver: GattDriver) -> None:
-        """Stop the stream, so that the sensor does not run down, and disconnect whatever happened before."""
-        try:
-            if not connection.is_lost:
-                async with asyncio.timeout(STOP_S):
-                    await connection.carry_out(driver.stop(), unless_lost=True)
-        except (SourceError, TimeoutError) as error:
-            log.debug("sensor %s: stop: %s", self._sensor.id, error)
-        finally:
-            await connection.close()
 
     def _say(self, error: SourceError) -> None:
         """On change only: a sensor may be away for days."""
