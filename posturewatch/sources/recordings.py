@@ -42,6 +42,7 @@ ABSOLUTE_FROM_S = 100_000_000.0  # seconds beyond this are a date (1973), not a 
 MAX_G = 1000.0
 SURE_G, LIKELY_G, POSSIBLE_G = (0.7, 1.4), (0.5, 2.0), (0.3, 3.0)  # median |a| of a body, ever less strictly
 EXACT_S = 2e6  # up to here the product with 10^9 is exact to a quarter of a nanosecond
+SET_BACK_NS = 60 * NS_PER_S
 LATEST_S = 9e9  # the year 2255: int64 nanoseconds end a little later
 
 
@@ -172,10 +173,21 @@ def _check_order(path: Path, t_ns: Int64Array, last_ns: int | None, row: int) ->
     if not len(t_ns):
         return
     if last_ns is not None and int(t_ns[0]) < last_ns:
-        raise RecordingError(f"{path}: row {row + 1}: the time goes back; sort the recording by time")
+        raise RecordingError(f"{path}: row {row + 1}: {_way_back(last_ns - int(t_ns[0]), 1)}")
     back = np.flatnonzero(t_ns[1:] < t_ns[:-1])
     if len(back):
-        raise RecordingError(f"{path}: row {row + int(back[0]) + 2}: the time goes back; sort the recording by time")
+        by_ns = int(t_ns[back[0]]) - int(t_ns[back[0] + 1])
+        raise RecordingError(f"{path}: row {row + int(back[0]) + 2}: {_way_back(by_ns, len(back))}")
+
+
+def _way_back(by_ns: int, times: int) -> str:
+    """One large step is a clock that was set back, many are rows out of order."""
+    if times == 1 and by_ns > SET_BACK_NS:
+        return (
+            f"the clock was set back by {by_ns / NS_PER_S:.0f} s here: cut the recording in two at this row, "
+            "or sort it by time if its rows are only out of order"
+        )
+    return "the time goes back; sort the recording by time"
 
 
 def _to_ns(path: Path, time: NDArray[Any], row: int) -> tuple[Int64Array, NDArray[np.bool_]]:

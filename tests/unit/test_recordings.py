@@ -107,8 +107,12 @@ def test_a_recording_without_a_date_begins_at_the_agreed_one(tmp_path: Path) -> 
 def test_disorder_far_into_a_recording_is_found_and_its_row_is_named(tmp_path: Path) -> None:
     frame = pl.concat([breathing(8000), breathing(10, 7000.0)])
     frame.write_parquet(tmp_path / "a.parquet")
-    with pytest.raises(RecordingError, match=r"a\.parquet: row 160001: the time goes back"):
+    with pytest.raises(RecordingError, match=r"a\.parquet: row 160001: the clock was set back by 1000 s here: cut"):
         list(open_samples(tmp_path / "a.parquet").batches())
+    rows = breathing(8000)
+    pl.concat([rows[:100_000], rows[100_000:100_200].reverse(), rows[100_200:]]).write_parquet(tmp_path / "b.parquet")
+    with pytest.raises(RecordingError, match=r"b\.parquet: row 100002: the time goes back; sort"):
+        list(open_samples(tmp_path / "b.parquet").batches())
 
 
 def test_row_groups_of_more_than_an_hour_are_told(tmp_path: Path) -> None:
