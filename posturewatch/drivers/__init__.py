@@ -259,6 +259,15 @@ def read_battery(offered: Offered) -> Generator[Request, bytes, int | None]:
         return None
 
 
+def ask_battery() -> Generator[Request, bytes, bool]:
+    """Steps that read the battery in a running stream; whether to ask again: its refusal must not end the stream."""
+    try:
+        yield Read(BATTERY)
+    except SourceError:  # thrown in; if the connection is lost, whoever follows it sees that
+        return False
+    return True
+
+
 def find_family(name: str) -> Family | None:
     """The family `name` if a module of this folder is called like it; no other module is imported for it."""
     if name not in {module.name for module in pkgutil.iter_modules(__path__)}:

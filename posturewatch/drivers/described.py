@@ -25,6 +25,7 @@ from posturewatch.drivers import (
     Subscribe,
     Unsubscribe,
     Write,
+    ask_battery,
     decode_battery,
     read_battery,
 )
@@ -142,7 +143,7 @@ class DescribedGattDriver:
         self._restore: list[tuple[Characteristic, bytes, bool]] = []
         self._stop: list[tuple[Characteristic, SetUp]] = []
         self._battery_pct: int | None = None  # read at the start, told with the first samples
-        self._has_battery = self._is_listening = False
+        self._has_battery = self._is_listening = self._is_unreadable = False
         self._lines = LineReader(preset.text) if preset.text else None
         self._axes: dict[int, float] = {}
         self._clock = WrappingClock(max((layout.wraps_after_ns for layout in preset.layouts), default=0))
@@ -199,12 +200,20 @@ class DescribedGattDriver:
                 yield Write(char, data, response)
 
     def keep_alive(self) -> Steps:
-        """Ask for the value, where nothing is sent without change, and for the battery."""
-        is_asked = self._preset.capabilities.silence is Silence.HOLD
-        for char in self._chars if is_asked else ():
-            yield Read(char)
+        """Ask for the value, where nothing is sent without change, and for the battery.
+
+        A board that only notifies refuses the first; its stream goes on, and it is not asked again.
+        """
+        is_asked = self._preset.capabilities.silence is Silence.HOLD and not self._is_unreadable
+        try:
+            for char in self._chars if is_asked else ():
+                yield Read(char)
+        except SensorRefused:
+            if not self._is_listening:
+                raise
+            self._is_unreadable = True
         if self._has_battery:
-            yield Read(BATTERY)
+            self._has_battery = yield from ask_battery()
 
     def decode(self, char: Characteristic, payload: bytes) -> Packet | None:
         """One notification or answer."""

@@ -22,6 +22,7 @@ from posturewatch.drivers import (
     Read,
     Subscribe,
     Unsubscribe,
+    ask_battery,
     decode_battery,
     read_battery,
 )
@@ -133,7 +134,7 @@ class PolarDriver:
     def keep_alive(self) -> Steps:
         """Ask for the battery."""
         if self._has_battery:
-            yield Read(BATTERY)
+            self._has_battery = yield from ask_battery()
 
     def decode(self, char: Characteristic, payload: bytes) -> Packet | None:
         """One frame; `StreamEnded` when the sensor says that it stopped by itself; other traffic says nothing."""

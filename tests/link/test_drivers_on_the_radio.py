@@ -9,11 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from posturewatch.drivers import Options, discover
+from posturewatch.drivers import Advert, Options, discover
 from posturewatch.drivers.bound import BoundSensor
 from posturewatch.drivers.preset_files import parse_presets
 from posturewatch.sources.ble import BleSource, supervisor
-from posturewatch.types import RawSamples
+from posturewatch.sources.ble.adapter import Adapter
+from posturewatch.sources.ble.ears import Heard
+from posturewatch.sources.ble.survey import Survey
+from posturewatch.sources.ble.trial import feel
+from posturewatch.types import LinkChanged, RawSamples
 
 pytestmark = pytest.mark.asyncio
 
@@ -71,6 +75,39 @@ async def test_a_virtual_sensor_streams_to_its_driver(on_the_air, device: str, f
         assert left_hz == found_hz
     if "rate_hz" in options:
         assert {batch.rate_hz for batch in samples[1:]} == {options["rate_hz"]}
+
+
+async def test_a_board_that_only_notifies_streams_and_its_silence_is_a_fault(on_the_air, monkeypatch):
+    monkeypatch.setattr(supervisor, "SILENT_LEAST_S", 1.0)
+    items: list[Any] = []
+    async with on_the_air("sig,wrong=unreadable") as air:
+        sensor = BoundSensor("board", FAMILIES["sig_precise_acceleration_3d"], air.sensor("sig").address)
+        source = BleSource(f"hci:unix:{air.port.path}", [sensor], items.append, time.time_ns)
+        task = asyncio.create_task(source.run())
+        try:
+            await air.until(lambda: sum(isinstance(item, RawSamples) for item in items) >= 3)
+            assert (source.health["board"].reconnects, source.health["board"].battery_pct) == (0, 87)
+            await air.do("mute sig")
+            await air.until(lambda: any(isinstance(item, LinkChanged) and not item.up for item in items), 4.0)
+        finally:
+            task.cancel()
+            await asyncio.wait([task], timeout=10)
+
+
+@pytest.mark.parametrize("family", ["polar", "movesense"])
+async def test_a_trial_that_is_broken_off_leaves_nothing_streaming(on_the_air, family: str):
+    device = {"polar": "polar_h10"}.get(family, family)
+    async with on_the_air(device) as air:
+        virtual = air.sensor(device)
+        survey, adapter = Survey({family: FAMILIES[family]}), Adapter(air.radio)
+        ble_device = await air.find(device)
+        survey.take(Heard(Advert(virtual.address, virtual.name, -50), ble_device), 0.0)
+        task = asyncio.create_task(feel(survey.sensors()[0], adapter, time.time_ns))
+        await air.until(lambda: virtual.counts()["streaming"] and virtual.packets > 0)
+        task.cancel()
+        await asyncio.wait([task], timeout=10)
+        assert task.cancelled()
+        assert not virtual.counts()["streaming"]
 
 
 @pytest.mark.parametrize("poll_s", [0.5, 2.0])

@@ -71,7 +71,7 @@ class Sensor:
             case Read(char):
                 self.said.append(f"read {char.uuid[4:8]}")
                 if char not in self._reads:
-                    raise SourceError("it cannot be read")
+                    raise SensorRefused("it cannot be read")
                 return bytes.fromhex(self._reads[char])
             case Write(char, data, _):
                 self.said.append(f"write {char.uuid[4:8]} {data.hex()}")
@@ -424,6 +424,22 @@ def test_a_battery_that_cannot_be_read_is_no_obstacle():
     value = Characteristic("5e500001-7077-4d53-9a1b-0c5d2e8f4a10", "00002c1e-0000-1000-8000-00805f9b34fb")
     start(driver, sensor, value, BATTERY)
     assert driver.decode(value, bytes.fromhex("0400fcff0c04")).battery_pct is None
+    for _ in range(2):  # neither the value nor the battery
+        sensor.carry_out(driver.keep_alive())
+    assert sensor.said[2:] == ["read 2c1e", "read 2a19"], "asked once more, and never again"
+    driver, sensor = polar()
+    start(driver, sensor, CONTROL, DATA, BATTERY)
+    silent = Sensor({}, {})
+    for _ in range(2):
+        silent.carry_out(driver.keep_alive())
+    assert silent.said == ["read 2a19"]
+
+
+def test_a_board_that_is_only_read_and_refuses_it_is_told():
+    driver = described('[mine]\nkind = "read"\nchar = "0xAA01"\ntype = "i8"\nunit = "g"\npoll_s = 2\n')
+    start(driver, Sensor({}, {}), char("aa01"))
+    with pytest.raises(SensorRefused, match="cannot be read"):
+        Sensor({}, {}).carry_out(driver.keep_alive())
 
 
 def test_a_characteristic_in_two_services_must_be_named():

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 CONNECT_S = 20.0
 STEP_S = 6.0  # BlueZ itself gives up on a step after a while; a sensor answers within one second
 DISCONNECT_S = 15.0
+STOP_S = 4.0  # to tell the sensor goodbye
 LEAVE_S = 4.0  # BlueZ takes up to 2.7 s
 BEAT_S = 0.5  # how often a silent connection is looked at
 GATHER_S = 0.05  # a sensor with a packet for each sample wakes us this often, not each time
@@ -83,6 +84,17 @@ class Connection:
             for char in service.characteristics:
                 self._chars.setdefault(Characteristic(service.uuid.lower(), char.uuid.lower()), char)
         self._pulse()
+
+    async def leave(self, stop: Steps) -> None:
+        """Stop the stream, so that the sensor does not run down, and disconnect whatever happened before."""
+        try:
+            if not self.is_lost:
+                async with asyncio.timeout(STOP_S):
+                    await self.carry_out(stop, unless_lost=True)
+        except (SourceError, TimeoutError) as error:
+            log.debug("sensor %s: stop: %s", self._sensor, error)
+        finally:
+            await self.close()
 
     async def close(self) -> None:
         """Disconnect, also from what is lost already: the library keeps listening else.  Bounded, never fails."""

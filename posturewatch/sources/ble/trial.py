@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from posturewatch.drivers import GattDriver, Options
-from posturewatch.errors import DecodeError, SourceError
+from posturewatch.errors import DecodeError
 from posturewatch.sources.ble.connection import Connection
 from posturewatch.types import UNITS_PER_G
 
@@ -43,10 +42,8 @@ async def feel(found: Found, adapter: Adapter, now_ns: Callable[[], int]) -> Non
                     continue
                 if packet is not None and len(packet.acc_10ug):
                     parts.append(packet.acc_10ug)
-        with contextlib.suppress(SourceError):  # it was felt already
-            await connection.carry_out(driver.stop(), unless_lost=True)
     finally:
-        await connection.close()
+        await connection.leave(driver.stop())  # also when the scan is broken off
     if parts:
         acc = np.concatenate(parts).astype(np.int64)
         found.spread_g = float((acc.max(axis=0) - acc.min(axis=0)).max()) / UNITS_PER_G

@@ -28,7 +28,7 @@ class SigBoard(ConnectedSensor):
     kind = "sig"
     about = "Board with the SIG's characteristic 0x2C1E"
     model = SensorModel("sig", 25.0, 220.0, 1.0, 2.0, packet=1)
-    options: ClassVar = {"wrong": ("no", "properties")}  # a board that forgot to allow notifications
+    options: ClassVar = {"wrong": ("no", "properties", "unreadable")}  # it forgot to allow notifications, or reads
     packet_s = 0.04
 
     @property
@@ -38,7 +38,7 @@ class SigBoard(ConnectedSensor):
 
     def services(self) -> list[Service]:
         """One, of its own."""
-        properties = READ if self.option("wrong") == "properties" else READ | NOTIFY
+        properties = {"no": READ | NOTIFY, "properties": READ, "unreadable": NOTIFY}[self.option("wrong")]
         self._data = characteristic(PRECISE_ACCELERATION_3D, properties, read=self._now)
         return [Service(uuid(SIG_SERVICE), [self._data])]
 
