@@ -39,7 +39,7 @@ def configure(folder: Path, port: int, wearers: int) -> Path:
     text = f'[storage]\nfolder = "{folder}/state"\n[broker]\nhost = "127.0.0.1"\nport = {port}\n'
     for at in range(wearers):
         sensor = f'id = "s{at}"\nplacement = "chest"\nsource = "simulated"\nseed = {at}'
-        text += f'[[wearer]]\nid = "w{at}"\n[[wearer.sensor]]\n{sensor}\n'
+        text += f'[[wearer]]\nid = "w{at}"\nreminding = {{ quiet_hours = [] }}\n[[wearer.sensor]]\n{sensor}\n'
     path = folder / "posturewatch.toml"
     path.write_text(text)
     return path

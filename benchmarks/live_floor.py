@@ -100,7 +100,8 @@ class Rig:
         config = self.folder / "posturewatch.toml"
         config.write_text(
             f'[broker]\nhost = "127.0.0.1"\nport = {self.port}\n[storage]\nfolder = "{self.folder}/state-{self.runs}"\n'
-            '[[wearer]]\nid = "w"\n[[wearer.sensor]]\nid = "s"\nplacement = "chest"\nsource = "ble"\n'
+            '[[wearer]]\nid = "w"\nreminding = { quiet_hours = [] }\n'
+            '[[wearer.sensor]]\nid = "s"\nplacement = "chest"\nsource = "ble"\n'
             f'family = "polar"\naddress = "{ADDRESS}"\nrate_hz = 50\n'
         )
         return [POSTUREWATCH, "run", "--config", config]

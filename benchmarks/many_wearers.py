@@ -163,7 +163,8 @@ def measure(wearers: int, seconds: float, folder: Path, profile: Path | None = N
 def configure(folder: Path, port: int, wearers: int) -> Path:
     """The daemon's configuration."""
     blocks = [
-        f'[[wearer]]\nid = "w{i}"\n[[wearer.sensor]]\nid = "s{i}"\nplacement = "chest"\nsource = "mqtt"\n'
+        f'[[wearer]]\nid = "w{i}"\nreminding = {{ quiet_hours = [] }}\n'
+        f'[[wearer.sensor]]\nid = "s{i}"\nplacement = "chest"\nsource = "mqtt"\n'
         for i in range(wearers)
     ]
     head = f'[broker]\nhost = "127.0.0.1"\nport = {port}\n[storage]\nfolder = "{folder}/state-{port}"\n'

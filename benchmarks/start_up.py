@@ -50,7 +50,8 @@ def configuration(folder: Path, port: int) -> Path:
     path = folder / "posturewatch.toml"
     path.write_text(
         f'[storage]\nfolder = "{folder}/state"\n[broker]\nhost = "127.0.0.1"\nport = {port}\n'
-        '[[wearer]]\nid = "w"\n[[wearer.sensor]]\nid = "s"\nplacement = "chest"\nsource = "simulated"\n'
+        '[[wearer]]\nid = "w"\nreminding = { quiet_hours = [] }\n'
+        '[[wearer.sensor]]\nid = "s"\nplacement = "chest"\nsource = "simulated"\n'
     )
     return path
 

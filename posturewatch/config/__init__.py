@@ -6,7 +6,17 @@
 from posturewatch.config.calibration import kept_path, read_calibration, read_kept, write_calibration
 from posturewatch.config.core_settings import to_mapped_topics
 from posturewatch.config.loading import LoadedConfig, find_file, find_folder, load
-from posturewatch.config.model import Bluetooth, Broker, Config, HomeAssistant, Log, Sensor, Storage, Wearer
+from posturewatch.config.model import (
+    Bluetooth,
+    Broker,
+    Config,
+    HomeAssistant,
+    Log,
+    RemindingManners,
+    Sensor,
+    Storage,
+    Wearer,
+)
 
 __all__ = [
     "Bluetooth",
@@ -15,6 +25,7 @@ __all__ = [
     "HomeAssistant",
     "LoadedConfig",
     "Log",
+    "RemindingManners",
     "Sensor",
     "Storage",
     "Wearer",

@@ -248,10 +248,10 @@ class RemindingManners(Section):
     max_hold_min: float = Field(default=240.0, ge=5, le=720, description="longest hold (do not disturb)")
     prompt_expires_min: float = Field(default=10.0, ge=1, le=60, description="a prompt unseen for this long is void")
     quiet_hours: tuple[Period, ...] = Field(
-        default=(),
+        default=("20:00-07:00",),
         max_length=16,
-        description="local times without prompts, each with or without the days on which it begins",
-        examples=[["20:00-07:00", "sat,sun 00:00-24:00"]],
+        description="local times without prompts, each with or without the days on which it begins; [] for none",
+        examples=[["mon-fri 17:30-08:00", "sat,sun 00:00-24:00"]],
     )
     holidays: tuple[Day, ...] = Field(
         default=(), max_length=200, description="local days without prompts", examples=[["2026-12-24"]]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from posturewatch.dialogue import Dialogue
-    from posturewatch.setting_up.draft import Answers
+    from posturewatch.setting_up.draft import Answers, Draft
 
 
 async def set_up(talk: Dialogue, answers: Answers, path: Path, environ: Mapping[str, str]) -> None:
@@ -36,7 +36,9 @@ async def set_up(talk: Dialogue, answers: Answers, path: Path, environ: Mapping[
     await choose_sensor(talk, answers, draft)
     await calibrate(talk, answers, draft, None if running is None else door)
     await choose_broker(talk, answers, draft)
+    await choose_desktop(talk, answers, draft)
     write_files(talk, draft)
+    _tell_quiet_hours(talk, draft)
     if running is not None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(running, signal.SIGHUP)
@@ -49,6 +51,13 @@ async def set_up(talk: Dialogue, answers: Answers, path: Path, environ: Mapping[
         await rehearse(talk, draft, environ)
     talk.say("ready.  How it stands: posturewatch status; what may be wrong: posturewatch doctor")
     talk.say("to be left alone for a while: posturewatch pause 60")
+
+
+def _tell_quiet_hours(talk: Dialogue, draft: Draft) -> None:
+    """Nobody is to wonder at night why nothing comes."""
+    manners = next(one.reminding for one in draft.load().config.wearer if one.id == draft.wearer)
+    if manners.quiet_hours:
+        talk.say(f"no reminders at {', '.join(manners.quiet_hours)}; at any hour with quiet_hours = []")
 
 
 async def _find_daemon(door: Path) -> int | None:

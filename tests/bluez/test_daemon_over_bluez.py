@@ -64,7 +64,10 @@ async def test_a_still_wearer_is_reminded_over_mqtt_and_the_reminder_clears(
     simulator, start_simulator, start_daemon, configure, adapter, tmp_path
 ):
     simulator.obey("unplug")  # another one takes its place, on a faster clock
-    config = configure('family = "polar"\naddress = "C0:5E:00:00:00:01"\nrate_hz = 25.0', "static_limit_min = 5")
+    config = configure(
+        'family = "polar"\naddress = "C0:5E:00:00:00:01"\nrate_hz = 25.0',
+        "static_limit_min = 5\n[wearer.reminding]\nquiet_hours = []",
+    )
     daemon = start_daemon(FAST_DAEMON, str(config), str(SPEED))
     await daemon.until("no Bluetooth adapter is there")  # and it waits for one
     (tmp_path / "still.toml").write_text(SCENARIO)

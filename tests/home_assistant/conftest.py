@@ -154,7 +154,7 @@ class Daemon(Process):
         """Anew, for the wearers of these names."""
         self.wearers = wearers or ("me",)
         tables = "".join(
-            f'[[wearer]]\nid = "{name}"\n{limits}\n[wearer.reminding]\n{manners}\n'
+            f'[[wearer]]\nid = "{name}"\n{limits}\n[wearer.reminding]\nquiet_hours = []\n{manners}\n'
             f'[[wearer.sensor]]\nid = "{name}-chest"\nplacement = "chest"\nsource = "simulated"\n'
             'scenario = "desk-freeze"\nseed = 4\n'
             for name in self.wearers

@@ -238,8 +238,7 @@ def test_a_reload_changes_limits_without_losing_state_and_a_wrong_file_changes_n
     while "hots: unknown key" not in program.say() and time.monotonic() < end_s:
         time.sleep(0.05)
     assert "the configuration stays as it was" in program.say()
-    manners = "[wearer.reminding]\nbreak_per_day = 3\n"
-    config.write_text(good.replace("[[wearer.sensor]]", f"{manners}[[wearer.sensor]]"))
+    config.write_text(good.replace("[wearer.reminding]\n", "[wearer.reminding]\nbreak_per_day = 3\n"))
     program.process.send_signal(signal.SIGHUP)
     ears.until(STATE, lambda state: state["prompts_left_today"] == 3)
     after = json.loads(ask(program, "status", "--json", "--config", str(config))[1])

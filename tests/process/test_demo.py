@@ -33,6 +33,11 @@ def cycle_of(lines: list[dict]) -> list[str]:
     return phases
 
 
+def zone_at_hour(hour: int) -> str:
+    """A time zone where it is so late now, as POSIX writes it: hours west of Greenwich."""
+    return f"TEST{(time.gmtime().tm_hour - hour + 12) % 24 - 12}"
+
+
 def login_of(program) -> tuple[int, int, tuple[str, str]]:
     """Both ports, user and password, as printed."""
     deadline = time.monotonic() + 20
@@ -64,7 +69,8 @@ def scratch(tmp_path: Path) -> Path:
 
 def test_once_shows_a_full_cycle_at_the_usual_speed_in_45_seconds(start, scratch):
     began_s = time.monotonic()
-    program = start("demo", "--once", "--json", stdout=subprocess.PIPE, text=True, environ={"TMPDIR": str(scratch)})
+    environ = {"TMPDIR": str(scratch), "TZ": zone_at_hour(22)}  # also when people are usually left alone
+    program = start("demo", "--once", "--json", stdout=subprocess.PIPE, text=True, environ=environ)
     said, _ = program.process.communicate(timeout=60)
     assert program.process.returncode == 0, program.say()
     assert time.monotonic() - began_s < 45

@@ -221,7 +221,8 @@ def test_an_answer_from_elsewhere_takes_the_notification_away(screen: Screen, da
 
 def test_prompts_of_a_wearer_who_is_not_named_are_not_shown(screen: Screen, daemon: Any) -> None:
     other = (
-        f'[[wearer]]\nid = "you"\nstatic_limit_min = 5\n[wearer.reminding]\ngrace_min = 0\n[[wearer.sensor]]\n{BACK}'
+        '[[wearer]]\nid = "you"\nstatic_limit_min = 5\n[wearer.reminding]\nquiet_hours = []\ngrace_min = 0\n'
+        f"[[wearer.sensor]]\n{BACK}"
     )
     _, ears = daemon(more=f'{other}{ON}sound = true\nwearers = ["me"]\n')
     ears.until("you/reminder")  # earlier than the first of mine

@@ -77,7 +77,8 @@ def daemon(sample, start, tmp_path):
     path.write_text(
         f'[broker]\nhost = "127.0.0.1"\nport = {sample.port}\nusername = "posturewatch"\ntls = true\n'
         'password_file = "daemon-password"\ntls_cafile = "ca.crt"\n'
-        '[[wearer]]\nid = "me"\n[[wearer.sensor]]\nid = "chest"\nplacement = "chest"\nsource = "simulated"\n'
+        '[[wearer]]\nid = "me"\nreminding = { quiet_hours = [] }\n'
+        '[[wearer.sensor]]\nid = "chest"\nplacement = "chest"\nsource = "simulated"\n'
     )
     return start("run", "--config", str(path))
 

@@ -65,7 +65,7 @@ def test_all_that_is_published_is_in_the_contract(
     broker = start_broker()
     ears = listen(broker.port, five=protocol == 5)
     ears.client.subscribe("homeassistant/#", 1)
-    config: Path = configure(broker.port, more="[wearer.reminding]\ngrace_min = 0")
+    config: Path = configure(broker.port, wearer="[wearer.reminding]\ngrace_min = 0\n")
     config.write_text(config.read_text().replace("[broker]", f"[broker]\nprotocol = {protocol}"))
     program = start("run", "--config", str(config))
     ears.until("me/state")
@@ -90,7 +90,8 @@ def test_all_that_is_published_is_in_the_contract(
 def config_of_many(folder: Path, port: int) -> Path:
     path = folder / "many.toml"
     wearers = "".join(
-        f'[[wearer]]\nid = "w{n}"\n[[wearer.sensor]]\nid = "s{n}"\nplacement = "chest"\nsource = "simulated"\n'
+        f'[[wearer]]\nid = "w{n}"\nreminding = {{ quiet_hours = [] }}\n'
+        f'[[wearer.sensor]]\nid = "s{n}"\nplacement = "chest"\nsource = "simulated"\n'
         'scenario = "desk-freeze"\n'
         for n in range(WEARERS)
     )

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posturewatch.config import Sensor, Wearer, load, read_calibration, write_calibration
+from posturewatch.config import RemindingManners, Sensor, Wearer, load, read_calibration, write_calibration
 from posturewatch.config.core_settings import tabulate_utc_offsets, to_core
 from posturewatch.config.quiet import find_quiet_periods
 from posturewatch.core.settings import Calibration, Detection, Limits, Reminding
@@ -28,7 +28,16 @@ def test_defaults_of_the_file_are_the_defaults_of_the_core():
     settings = to_core(make_wearer(time_zone="UTC"), NOW_NS)
     assert settings.limits == Limits()
     assert settings.detection == Detection()
-    assert settings.reminding == Reminding(utc_offsets=settings.reminding.utc_offsets)
+    assert settings.reminding == Reminding(quiet=settings.reminding.quiet, utc_offsets=settings.reminding.utc_offsets)
+
+
+@pytest.mark.parametrize(("hour", "is_quiet"), [(19, False), (20, True), (3, True), (7, False), (12, False)])
+def test_nights_are_quiet_unless_switched_off(hour, is_quiet):
+    at_ns = round(datetime(2026, 9, 22, hour, tzinfo=ZoneInfo("Europe/Berlin")).timestamp()) * NS_PER_S
+    usual = to_core(make_wearer(time_zone="Europe/Berlin"), NOW_NS).reminding.quiet
+    assert any(a <= at_ns < b for a, b in usual) is is_quiet
+    wakeful = make_wearer(reminding=RemindingManners(quiet_hours=()))
+    assert to_core(wakeful, NOW_NS).reminding.quiet == ()
 
 
 def test_minutes_and_milli_g_become_seconds_and_units(tmp_path):
