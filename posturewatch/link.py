@@ -10,7 +10,7 @@ import contextlib
 import logging
 import socket
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import aiomqtt
@@ -20,10 +20,10 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from posturewatch.errors import BrokerRefused, BrokerUnavailable, ConfigError
-from posturewatch.mqtt_settings import MQTT_5
+from posturewatch.mqtt_settings import MQTT_5, MQTT_311
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from paho.mqtt.client import Client as PahoClient
 
@@ -47,6 +47,9 @@ REFUSALS = {  # CONNACK codes that waiting does not cure
     157: "it wants us to use another server",
 }
 MAX_INCOMING = 100
+NOT_SPOKEN = 132
+AGAIN_S = 0.3  # a broker that is just ending closes connections, too
+_told_old: set[str] = set()  # addresses of brokers without MQTT 5 that the log named
 
 
 class NobodyThere(BrokerUnavailable):
@@ -55,6 +58,14 @@ class NobodyThere(BrokerUnavailable):
 
 class NoAnswer(BrokerUnavailable):
     """Something listens but says nothing in time: a frozen broker, or none of its kind."""
+
+
+class NotSpoken(BrokerRefused):
+    """The broker does not speak this version of MQTT."""
+
+
+class ClosedEarly(BrokerUnavailable):
+    """The broker closed the connection instead of answering: what it cannot read, or whom it does not know."""
 
 
 class TakenOver(BrokerUnavailable):
@@ -96,6 +107,11 @@ class Link:
             confirm(client, userdata, mid, code, props)  # type: ignore[call-arg]  # the signature of callback API 2, which we ask for
 
         paho.on_publish = on_publish
+
+    @property
+    def protocol(self) -> str:
+        """The version of MQTT that is spoken here."""
+        return self._settings.protocol
 
     @property
     def alive(self) -> bool:
@@ -162,14 +178,60 @@ async def connected(
 ) -> AsyncIterator[Link]:
     """Connect once; on leaving, disconnect politely if the connection still lives."""
     context = await asyncio.to_thread(tls_context, settings.tls) if settings.tls is not None else None
-    client = _client(
+    client, spoken = await _connect_with_either(
         settings,
-        will=will,
-        client_id=client_id or settings.client_id,
-        keep_session=keep_session,
-        max_incoming=max_incoming,
-        context=context,
+        lambda spoken: _client(
+            spoken,
+            will=will,
+            client_id=client_id or settings.client_id,
+            keep_session=keep_session,
+            max_incoming=max_incoming,
+            context=context,
+        ),
     )
+    try:
+        yield Link(client, spoken)
+    finally:
+        try:
+            with translated(settings):
+                await client.__aexit__(None, None, None)
+        except BrokerUnavailable as error:
+            log.debug("%s", error)  # it was lost before we could say goodbye
+        finally:
+            _cut(client)
+
+
+async def _connect_with_either(
+    settings: MqttSettings, build: Callable[[MqttSettings], aiomqtt.Client]
+) -> tuple[aiomqtt.Client, MqttSettings]:
+    """A client that is connected, and the settings in force: with MQTT 3.1.1 if 5 is not spoken and nobody chose it.
+
+    Some brokers of old say so, others hang up; what hangs up twice is asked the other way, and what it says to that
+    counts only if it is a welcome.
+    """
+    try:
+        return await _connect(build(settings), settings), settings
+    except (NotSpoken, ClosedEarly) as error:
+        if not settings.falls_back or settings.protocol != MQTT_5:
+            raise
+        first: NotSpoken | ClosedEarly = error
+    if isinstance(first, ClosedEarly):
+        await asyncio.sleep(AGAIN_S)
+        with contextlib.suppress(NotSpoken, ClosedEarly):
+            return await _connect(build(settings), settings), settings
+    older = replace(settings, protocol=MQTT_311)
+    try:
+        client = await _connect(build(older), older)
+    except ClosedEarly:
+        raise first from None
+    if settings.address not in _told_old:
+        _told_old.add(settings.address)
+        log.warning("broker %s does not speak MQTT 5: going on with 3.1.1", settings.address)
+    return client, older
+
+
+async def _connect(client: aiomqtt.Client, settings: MqttSettings) -> aiomqtt.Client:
+    """One attempt; nothing of it is left open when it fails."""
     client._client.connect_timeout = settings.timeout_s
     for future in (client._connected, client._disconnected):
         future.add_done_callback(_heed)
@@ -182,16 +244,7 @@ async def connected(
             asyncio.get_running_loop().call_later(2 * settings.timeout_s, _cut, client)
         _cut(client)
         raise
-    try:
-        yield Link(client, settings)
-    finally:
-        try:
-            with translated(settings):
-                await client.__aexit__(None, None, None)
-        except BrokerUnavailable as error:
-            log.debug("%s", error)  # it was lost before we could say goodbye
-        finally:
-            _cut(client)
+    return client
 
 
 async def listens(settings: MqttSettings, timeout_s: float) -> bool:
@@ -323,9 +376,7 @@ def _translate(error: aiomqtt.MqttError, settings: MqttSettings) -> BrokerUnavai
     if isinstance(error.__context__, OSError) and not isinstance(error.__context__, TimeoutError):
         return _translate_network(error.__context__, address)
     if isinstance(error, _ClosedEarly):
-        return BrokerUnavailable(
-            f"broker {address} closed the connection without a word: check username, password and port"
-        )
+        return ClosedEarly(f"broker {address} closed the connection without a word: check username, password and port")
     if TAKEN_OVER in (_number(getattr(e, "rc", None)) for e in (error, error.__cause__)):
         return TakenOver(f"broker {address}: another client took over our client id")
     if isinstance(error, aiomqtt.MqttCodeError) or error.__cause__ is not None:
@@ -338,6 +389,8 @@ def _translate(error: aiomqtt.MqttError, settings: MqttSettings) -> BrokerUnavai
 
 def _translate_connack(error: MqttConnectError, address: str) -> BrokerUnavailable | BrokerRefused:
     code = _number(error.rc)
+    if code == NOT_SPOKEN:
+        return NotSpoken(f"broker {address} refuses us: {REFUSALS[code]}")
     if code in REFUSALS:
         return BrokerRefused(f"broker {address} refuses us: {REFUSALS[code]}")
     return BrokerUnavailable(f"broker {address} is not ready: {error}")

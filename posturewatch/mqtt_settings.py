@@ -32,6 +32,7 @@ class MqttSettings:
     host: str = "127.0.0.1"
     port: int = 1883
     protocol: str = MQTT_5
+    falls_back: bool = False  # to 3.1.1 where the broker does not speak 5, since nobody chose
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     tls: TlsSettings | None = None

@@ -69,7 +69,7 @@ async def _examine_broker(loaded: LoadedConfig, settings: MqttSettings) -> list[
         client_id = f"posturewatch-doctor-{secrets.token_hex(4)}"
         async with connected(settings, client_id=client_id, keep_session=False) as link:
             await link.subscribe(wanted)
-            findings.append(ok("login", f"as {settings.username or 'anybody'}, MQTT {settings.protocol}"))
+            findings.append(ok("login", f"as {settings.username or 'anybody'}, MQTT {link.protocol}"))
             findings.append(await _examine_echo(link, topics, settings, heard))
             await _listen(link, heard)
     except PosturewatchError as error:

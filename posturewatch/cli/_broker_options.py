@@ -29,9 +29,34 @@ _OPTIONS = (
         type=click.Path(dir_okay=False, path_type=Path),
         help="With --tls: certificates to trust instead of the system's.",
     ),
+    click.option(
+        "--tls-certfile",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="With --tls: our own certificate, if the broker wants one.",
+    ),
+    click.option(
+        "--tls-keyfile",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="With --tls-certfile: its key.",
+    ),
+    click.option(
+        "--protocol",
+        type=click.Choice(["5", "311"]),
+        help="MQTT version; without it 5, and 3.1.1 where the broker does not speak 5.",
+    ),
     click.option("--insecure", is_flag=True, help="Allow a broker on another machine without TLS."),
 )
-ACCESS = ("username", "password_file", "base_topic", "tls", "tls_cafile", "insecure")  # what read_broker also wants
+ACCESS = (  # what read_broker also wants
+    "username",
+    "password_file",
+    "base_topic",
+    "tls",
+    "tls_cafile",
+    "tls_certfile",
+    "tls_keyfile",
+    "protocol",
+    "insecure",
+)
 
 
 def broker_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -49,10 +74,13 @@ def read_broker(
     base_topic: str,
     tls: bool,
     tls_cafile: Path | None,
+    tls_certfile: Path | None,
+    tls_keyfile: Path | None,
+    protocol: str | None,
     insecure: bool,
 ) -> MqttSettings:
     """What the options say; `UsageError` for what cannot be meant."""
-    from posturewatch.mqtt_settings import MqttSettings, TlsSettings  # noqa: PLC0415  keeps `--help` quick
+    from posturewatch.mqtt_settings import MQTT_5, MQTT_311, MqttSettings, TlsSettings  # noqa: PLC0415  keeps `--help` quick
 
     host, colon, port = broker.rpartition(":")
     if not colon or not port.isdecimal():
@@ -63,14 +91,20 @@ def read_broker(
         raise UsageError(
             f"--password-file {password_file}: no password can be read; give a file with it as its first line"
         ) from None
-    if tls_cafile is not None and not tls:
-        raise UsageError("--tls-cafile needs --tls")
+    files = {"--tls-cafile": tls_cafile, "--tls-certfile": tls_certfile, "--tls-keyfile": tls_keyfile}
+    for name, file in files.items():
+        if file is not None and not tls:
+            raise UsageError(f"{name} needs --tls")
+    if (tls_certfile is None) != (tls_keyfile is None):
+        raise UsageError("--tls-certfile and --tls-keyfile belong together: give both or none")
     return MqttSettings(
         host=host.strip("[]"),
         port=int(port),
         username=username,
         password=password,
         base_topic=base_topic,
-        tls=TlsSettings(tls_cafile) if tls else None,
+        protocol=MQTT_311 if protocol == "311" else MQTT_5,
+        falls_back=protocol is None,
+        tls=TlsSettings(tls_cafile, tls_certfile, tls_keyfile) if tls else None,
         insecure=insecure,
     )

@@ -82,7 +82,8 @@ class LoadedConfig:
         return MqttSettings(
             host=own.host or "127.0.0.1",
             port=own.port or (_DEFAULT_TLS_PORT if own.tls else _DEFAULT_PORT),
-            protocol=MQTT_5 if own.protocol == 5 else MQTT_311,  # noqa: PLR2004  the two values of the key
+            protocol=MQTT_311 if own.protocol == 311 else MQTT_5,  # noqa: PLR2004  one of the two values of the key
+            falls_back=own.protocol is None,
             username=own.username,
             password=self._read_password(),
             tls=tls,

@@ -88,7 +88,11 @@ class Broker(Section):
     port: int | None = Field(
         default=None, ge=1, le=65535, description="TCP port; without it 1883, with TLS 8883", examples=[1883]
     )
-    protocol: Literal[5, 311] = Field(default=5, description="MQTT version: 5, or 311 for 3.1.1")
+    protocol: Literal[5, 311] | None = Field(
+        default=None,
+        description="MQTT version: 5, or 311 for 3.1.1; without it 5, and 3.1.1 where the broker does not speak 5",
+        examples=[5],
+    )
     username: str | None = Field(default=None, description="user name at the broker", examples=["posturewatch"])
     password: SecretStr | None = Field(
         default=None, description="password; better in a file of its own", examples=["change me"]
