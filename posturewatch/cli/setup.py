@@ -31,6 +31,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--tls", is_flag=True, help="Encrypt, and check the broker's certificate.")
 @click.option("--tls-cafile", type=FILE, help="Certificates to trust instead of the system's.")
 @click.option("--insecure", is_flag=True, help="Allow a broker on another machine without TLS.")
+@click.option("--desktop/--no-desktop", default=None, help="Show reminders on the desktop of this machine, or not.")
 @click.option("--service/--no-service", default=None, help="Start at every login, or not.")
 @click.option("--test-reminder/--no-test-reminder", default=None, help="Show a test reminder at the end.")
 def command(*, yes: bool, path: Path | None, **given: Any) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from posturewatch.control import NoDaemon, ask, socket_path
 from posturewatch.setting_up.broker import choose_broker
 from posturewatch.setting_up.calibration import calibrate
+from posturewatch.setting_up.desktop import choose_desktop
 from posturewatch.setting_up.draft import open_draft
 from posturewatch.setting_up.files import write_files
 from posturewatch.setting_up.rehearsal import rehearse
@@ -33,7 +34,7 @@ async def set_up(talk: Dialogue, answers: Answers, path: Path, environ: Mapping[
     running = await _find_daemon(door)
     if running is not None:
         talk.say(f"a daemon runs already (process {running}); sensors that it holds are not seen by others")
-    await choose_sensor(talk, answers, draft)
+    await choose_sensor(talk, answers, draft, may_connect=running is None)
     await calibrate(talk, answers, draft, None if running is None else door)
     await choose_broker(talk, answers, draft)
     await choose_desktop(talk, answers, draft)

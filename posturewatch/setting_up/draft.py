@@ -39,6 +39,7 @@ class Answers:
     tls: bool = False
     tls_cafile: Path | None = None
     insecure: bool = False
+    desktop: bool | None = None
     service: bool | None = None
     test_reminder: bool | None = None
 

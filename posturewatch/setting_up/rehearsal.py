@@ -53,6 +53,8 @@ async def rehearse(talk: Dialogue, draft: Draft, environ: Mapping[str, str]) -> 
                 raise RehearsalFailed(f"the test reminder was refused: {asked['error']}")
             reminder = await _receive_surely(link, topics.wearer(draft.wearer, "reminder"), SHOWN_S)
             talk.say(f"test reminder, on {topics.wearer(draft.wearer, 'reminder')}: {reminder['message']}")
+            if loaded.config.desktop.enabled and not talk.unattended:
+                await talk.wait_for_enter("it should be on this desktop, too: look for it")  # it goes with the daemon
 
 
 def _reach(loaded: LoadedConfig) -> Any:
@@ -64,8 +66,7 @@ def _reach(loaded: LoadedConfig) -> Any:
 @contextlib.asynccontextmanager
 async def _daemon(talk: Dialogue, draft: Draft, door: Path, environ: Mapping[str, str]) -> AsyncIterator[None]:
     """The daemon that runs already, as a service or by hand; else one while the block runs."""
-    with contextlib.suppress(NoDaemon):
-        await ask(door, "status")
+    if await _ask_status(door) is not None:
         yield
         return
     talk.say("starting the daemon for a moment ...")
@@ -103,20 +104,27 @@ async def _until_there(process: asyncio.subprocess.Process, door: Path, words: a
     while loop.time() < end_s:
         if process.returncode is not None:
             raise RehearsalFailed(f"the daemon does not start: {await words or f'exit code {process.returncode}'}")
-        with contextlib.suppress(NoDaemon):
-            await ask(door, "status")
+        if await _ask_status(door) is not None:
             return
         await asyncio.sleep(POLL_S)
     raise RehearsalFailed(f"the daemon does not answer within {BEGIN_S:g} s; look at what `posturewatch run` says")
 
 
 async def _until_connected(door: Path) -> None:
+    """One that was asked to read its configuration again is away for a moment."""
     loop = asyncio.get_running_loop()
     end_s = loop.time() + BEGIN_S
-    while not (status := await ask(door, "status"))["broker"]["connected"]:
+    while (status := await _ask_status(door)) is None or not status["broker"]["connected"]:
         if loop.time() > end_s:
-            raise RehearsalFailed(f"the daemon does not reach {status['broker']['address']}: posturewatch doctor")
+            trouble = "answer" if status is None else f"reach {status['broker']['address']}"
+            raise RehearsalFailed(f"the daemon does not {trouble}: posturewatch doctor")
         await asyncio.sleep(POLL_S)
+
+
+async def _ask_status(door: Path) -> dict[str, Any] | None:
+    with contextlib.suppress(NoDaemon):
+        return await ask(door, "status")
+    return None
 
 
 async def _receive(link: Any, topic: str, within_s: float) -> dict[str, Any] | None:

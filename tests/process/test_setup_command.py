@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import pty
@@ -22,11 +23,16 @@ from typing import Any
 import pytest
 
 from posturewatch.cli import group
-from posturewatch.errors import ConfigError, UsageError
+from posturewatch.errors import ConfigError, MissingExtra, UsageError
 from posturewatch.setting_up.service import render_sample_unit, render_unit
 
 PROGRAM = [sys.executable, "-m", "posturewatch"]
+NOTIFICATIONS = Path(__file__).with_name("notification_service.py")
+BUS_CONFIG = """<busconfig><type>session</type><listen>{}</listen>
+<policy context="default"><allow send_destination="*"/><allow receive_sender="*"/><allow own="*"/></policy></busconfig>
+"""
 PATIENCE_S = 30.0
+LOOK_S = 1.0
 NOWHERE = "hci:unix:/nowhere/radio"
 
 
@@ -128,6 +134,29 @@ def guarded(start_broker: Callable[..., Any], tmp_path: Path) -> Any:
     return start_broker(f"allow_anonymous false\npassword_file {passwords}")
 
 
+@pytest.fixture
+def desktop(home: dict[str, str], tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment of a session with a real bus and a notification service, whose calls are in the file `screen`."""
+    if shutil.which("dbus-daemon") is None:
+        pytest.skip("dbus-daemon is not installed: apt-get install dbus-daemon")
+    address = f"unix:path={tmp_path}/bus"
+    (tmp_path / "bus.conf").write_text(BUS_CONFIG.format(address))
+    command = ["dbus-daemon", f"--config-file={tmp_path}/bus.conf", "--nofork", "--nopidfile", "--print-address=1"]
+    bus = subprocess.Popen(command, stdout=subprocess.PIPE)
+    assert bus.stdout is not None
+    assert bus.stdout.readline()  # it is there
+    with (tmp_path / "screen").open("wb") as screen:
+        service = subprocess.Popen([sys.executable, str(NOTIFICATIONS), address], stdin=subprocess.PIPE, stdout=screen)
+    deadline = time.monotonic() + PATIENCE_S
+    while "ready" not in (tmp_path / "screen").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    yield {**home, "DBUS_SESSION_BUS_ADDRESS": address}
+    for process in (service, bus):
+        process.kill()
+        process.communicate()
+
+
 def test_unattended_it_reaches_a_published_state_and_a_reminder_in_time(home: dict[str, str]) -> None:
     began_s = time.monotonic()
     done = set_up(home, "--simulated", "--yes")
@@ -137,6 +166,7 @@ def test_unattended_it_reaches_a_published_state_and_a_reminder_in_time(home: di
     assert "with samples: wear unknown, motion" in done.stdout
     assert "test reminder, on posturewatch/wearer/me/reminder: This is a test reminder" in done.stdout
     assert "no service" in done.stdout
+    assert "reminders are not shown on a desktop: none answers in this session" in done.stdout
     text = config_of(home).read_text()
     assert tomllib.loads(text)["wearer"][0]["sensor"] == [
         {"id": "chest", "placement": "chest", "source": "simulated", "scenario": "office-day"}
@@ -287,6 +317,61 @@ def test_options_that_cannot_be_meant_are_refused_in_one_line(
     assert told in str(refused.value)
     assert "\n" not in str(refused.value)
     assert files_below(Path(home["HOME"])) == []
+
+
+def is_on_desktop(home: dict[str, str]) -> bool | None:
+    on: bool | None = tomllib.loads(config_of(home).read_text()).get("desktop", {}).get("enabled")
+    return on
+
+
+def test_a_desktop_that_answers_is_offered_and_the_test_reminder_is_seen_there(
+    home: dict[str, str], desktop: dict[str, str], tmp_path: Path
+) -> None:
+    person = Terminal(desktop, "--simulated", "--placement", "chest", "--broker", "embedded", "--no-service")
+    try:
+        person.answer("show reminders on this desktop? (y/n) [y]", "")
+        person.expect("reminders are shown on this desktop")
+        person.answer("show a test reminder?", "")
+        person.expect("it should be on this desktop, too: look for it; then press Enter")
+        time.sleep(LOOK_S)
+        person.type("")
+        person.expect("ready.")
+        assert person.process.wait(PATIENCE_S) == 0
+    finally:
+        person.close()
+    assert is_on_desktop(home) is True
+    assert "This is a test reminder" in (tmp_path / "screen").read_text()
+
+
+def test_unattended_a_desktop_is_used_on_request_only_and_kept_until_it_is_refused(
+    home: dict[str, str], desktop: dict[str, str]
+) -> None:
+    words = ["--simulated", "--yes", "--no-test-reminder"]
+    for session, more, is_on, told in (
+        (desktop, [], None, "to see them there: posturewatch setup --desktop"),
+        (home, ["--desktop"], True, "no desktop answers in this session; reminders are shown when the daemon runs in"),
+        (desktop, [], True, "reminders are shown on this desktop"),
+        (desktop, ["--no-desktop"], False, "ready."),
+    ):
+        done = set_up(session, *words, *more)
+        assert done.returncode == 0, done.stderr
+        assert told in done.stdout
+        assert is_on_desktop(home) is is_on
+
+
+def test_without_its_extra_the_desktop_is_a_line_or_if_asked_for_a_refusal(
+    home: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"):
+        monkeypatch.setenv(name, home[name])
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "desktop_notifier" else find(name))
+    words = ["setup", "--yes", "--simulated", "--no-test-reminder"]
+    with pytest.raises(MissingExtra, match=r"--desktop: .* pip install 'posturewatch\[desktop\]'"):
+        group.main([*words, "--desktop"], standalone_mode=False)
+    assert files_below(Path(home["HOME"])) == []
+    group.main(words, standalone_mode=False)
+    assert "pip install 'posturewatch[desktop]', then posturewatch setup --desktop" in capsys.readouterr().out
 
 
 def test_the_service_is_installed_through_systemctl(home: dict[str, str], tmp_path: Path) -> None:
