@@ -18,8 +18,10 @@ from posturewatch.store import read_snapshot
 from posturewatch.types import NS_PER_S
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from posturewatch.drivers.bound import BoundSensor
     from posturewatch.link import Link
     from posturewatch.mqtt_settings import MqttSettings
 
@@ -36,6 +38,16 @@ async def from_daemon(door: Path) -> dict[str, Any] | None:
         return None
     answer.pop("ok")
     return {"from": "daemon", **answer}
+
+
+async def held_by_daemon(door: Path, bound: Mapping[str, BoundSensor]) -> tuple[int, list[str]]:
+    """Process of the daemon there, and which of `bound` it keeps connected: such a sensor streams to one only."""
+    status = await from_daemon(door)
+    if status is None:
+        return 0, []
+    followed = {str(each["sensor"]) for each in status["sensors"]}
+    held = [name for name, sensor in bound.items() if not sensor.family.capabilities.is_advertised]
+    return int(status["process"]), [name for name in held if name in followed]
 
 
 async def from_broker(settings: MqttSettings, client_id: str) -> dict[str, Any]:

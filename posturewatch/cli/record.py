@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import sys
@@ -12,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from posturewatch.cli._broker_options import broker_options, read_broker
-from posturewatch.errors import UsageError
+from posturewatch.errors import PosturewatchError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from posturewatch.config import LoadedConfig, Sensor
+    from posturewatch.drivers.bound import BoundSensor
     from posturewatch.mqtt_settings import MqttSettings
     from posturewatch.recorder import RecordingCounts
     from posturewatch.signals import Signals
@@ -111,8 +115,22 @@ def _configured(path: Path | None, wearer: str | None) -> tuple[partial[SourceCo
     if chosen not in known:
         raise UsageError(f"--wearer {chosen!r}: known are {', '.join(known)}")
     bound, bluetooth = loaded.bind_sensors(), loaded.config.bluetooth
+    _refuse_held(loaded, {each.id: bound[each.id] for each in known[chosen].sensor if each.id in bound})
     surround = partial(SourceContext, hear=_broker_of(loaded), bound=bound, bluetooth=bluetooth)
     return surround, list(known[chosen].sensor)
+
+
+def _refuse_held(loaded: LoadedConfig, bound: Mapping[str, BoundSensor]) -> None:
+    """A second central would take a sensor from the daemon, or wait for it in vain."""
+    from posturewatch.control import socket_path  # noqa: PLC0415  keeps `--help` quick
+    from posturewatch.standing import held_by_daemon  # noqa: PLC0415
+
+    process, held = asyncio.run(held_by_daemon(socket_path(loaded.state_folder(), os.environ), bound))
+    if held:
+        raise PosturewatchError(
+            f"the daemon (process {process}) streams {', '.join(held)}: stop it for the time of the recording, with "
+            "Ctrl-C or `systemctl --user stop posturewatch`"
+        )
 
 
 def _broker_of(loaded: LoadedConfig) -> MqttSettings:

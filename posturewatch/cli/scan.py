@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -14,6 +15,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from posturewatch.config import LoadedConfig
     from posturewatch.drivers import Family
     from posturewatch.sources.ble.survey import Found, Survey
 
@@ -54,6 +56,7 @@ def command(
     known = families(None if file is None else file.parent)
     survey = Survey(known)
     seconds = duration or (JSON_S if as_json else USUAL_S)
+    shake = shake and not _is_any_held(loaded)
     with logging_to_stderr("error"):
         code = _run(survey, radio or loaded.config.bluetooth.radio_name, seconds, shake, show_all, live=not as_json)
     chosen = _choose(survey, pick)
@@ -62,6 +65,19 @@ def command(
     else:
         _end(survey, chosen, show_all)
     return code
+
+
+def _is_any_held(loaded: LoadedConfig) -> bool:
+    """Whether the daemon streams a sensor, which a connection of ours would take away; told if so."""
+    from posturewatch.control import socket_path  # noqa: PLC0415  keeps `--help` quick
+    from posturewatch.standing import held_by_daemon  # noqa: PLC0415
+
+    door = socket_path(loaded.state_folder(), os.environ)
+    process, held = asyncio.run(held_by_daemon(door, loaded.bind_sensors()))
+    if held:
+        text = f"the daemon (process {process}) streams {', '.join(held)}"
+        click.echo(f"posturewatch: {text}: no sensor is connected to; stop it to use --shake", err=True)
+    return bool(held)
 
 
 def _run(survey: Survey, radio: str, seconds: float, shake: bool, show_all: bool, *, live: bool) -> int:

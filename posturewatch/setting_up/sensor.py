@@ -36,8 +36,11 @@ PLACES = {
 }
 
 
-async def choose_sensor(talk: Dialogue, answers: Answers, draft: Draft) -> None:
-    """Put the wearer's sensor into the draft, or leave those of a former time."""
+async def choose_sensor(talk: Dialogue, answers: Answers, draft: Draft, *, may_connect: bool) -> None:
+    """Put the wearer's sensor into the draft, or leave those of a former time.
+
+    `may_connect`: to feel which one is shaken; it would take away those of a daemon that runs.
+    """
     kept = [] if draft.is_new else draft.sensors()
     wants_none = not (answers.simulated or answers.gateway or answers.sensor)
     if kept and wants_none:
@@ -47,7 +50,7 @@ async def choose_sensor(talk: Dialogue, answers: Answers, draft: Draft) -> None:
             draft.sensor, draft.is_kept = kept[0]["id"], True
             return
     draft.tree["wearer"] = [w for w in draft.tree.get("wearer", []) if w.get("sensor") or w.get("id") != draft.wearer]
-    sensor = await _find(talk, answers, draft)
+    sensor = await _find(talk, answers, draft, may_connect)
     places = PLACES if answers.placement is None else {str(place): "" for place in Placement}
     asked = answers.placement or "chest"
     place = await talk.choose("where is it worn?", PLACES, asked) if answers.placement is None else asked
@@ -64,7 +67,7 @@ def _free_id(place: str, draft: Draft) -> str:
     return next(name for name in names if name not in taken)
 
 
-async def _find(talk: Dialogue, answers: Answers, draft: Draft) -> dict[str, Any]:
+async def _find(talk: Dialogue, answers: Answers, draft: Draft, may_connect: bool) -> dict[str, Any]:
     if answers.simulated:
         return _simulated(answers)
     if answers.gateway:
@@ -72,7 +75,7 @@ async def _find(talk: Dialogue, answers: Answers, draft: Draft) -> dict[str, Any
     if answers.radio is not None:
         _use_radio(draft, answers.radio)
     while True:
-        survey = await _scan(talk, answers, draft)
+        survey = await _scan(talk, answers, draft, may_connect)
         if survey is not None and (found := await _pick(talk, answers, survey)):
             return _bluetooth(found)
         if talk.unattended and survey is not None:
@@ -85,9 +88,10 @@ async def _find(talk: Dialogue, answers: Answers, draft: Draft) -> dict[str, Any
             return {"source": "mqtt"}
 
 
-async def _scan(talk: Dialogue, answers: Answers, draft: Draft) -> Survey | None:
+async def _scan(talk: Dialogue, answers: Answers, draft: Draft, may_connect: bool) -> Survey | None:
     """Everybody near; nothing, said, where there is no radio to hear with."""
     survey = Survey(families(draft.path.parent))
+    shake = may_connect and answers.sensor is None
     radio = draft.load().config.bluetooth.radio_name
     talk.say(f"looking for Bluetooth sensors for {SCAN_S:g} s: wear it or hold it near, and shake it now ...")
     stop = asyncio.Event()
@@ -103,7 +107,7 @@ async def _scan(talk: Dialogue, answers: Answers, draft: Draft) -> Survey | None
                 stop.set()
 
     try:
-        for trouble in await look_around(survey, radio, SCAN_S, stop, refresh, shake=answers.sensor is None):
+        for trouble in await look_around(survey, radio, SCAN_S, stop, refresh, shake=shake):
             talk.say(f"({trouble})")
     except RadioUnavailable as error:
         if talk.unattended:

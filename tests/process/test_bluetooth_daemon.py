@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import socket
@@ -137,6 +138,38 @@ def test_a_recording_of_a_sensor_names_nobody_and_can_be_replayed(
         [*PROGRAM, "replay", str(out), "--placement", "chest", "--format", "jsonl"], capture_output=True, check=True
     )
     assert b'"type":"summary"' in replayed.stdout.replace(b" ", b"")
+
+
+def test_who_would_take_a_sensor_from_the_daemon_says_so_and_leaves_it(
+    start: Callable[..., Any], configure: Callable[..., Path], radio: VirtualRadio, tmp_path: Path
+) -> None:
+    radio.start("polar_h10")
+    path = configure(1, POLAR, f'[bluetooth]\nradio = "{radio.radio}"')
+    daemon = start("run", "--config", str(path))
+    status = ["status", "--config", str(path), "--json"]
+    words = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
+
+    def ask(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*PROGRAM, *arguments], env=words, capture_output=True, check=False, text=True)
+
+    def is_streaming() -> bool:
+        told = ask(*status)  # refused until the daemon is there
+        return told.returncode == 0 and json.loads(told.stdout)["sensors"][0]["connected"] is True
+
+    deadline_s = time.monotonic() + 20.0
+    while not is_streaming():
+        assert time.monotonic() < deadline_s, daemon.say()
+        time.sleep(0.2)
+    out = tmp_path / "day.jsonl"
+    refused = ask("record", "--config", str(path), "-o", str(out), "--duration", "5s")
+    told = f"posturewatch: the daemon (process {daemon.process.pid}) streams chest: "
+    assert (refused.returncode, refused.stderr.count("\n")) == (3, 1)
+    assert refused.stderr.startswith(told)
+    assert not out.exists()
+    felt = ask("scan", "--config", str(path), "--duration", "1", "--shake", "--json")
+    assert (felt.returncode, felt.stderr.count("\n")) == (0, 1)
+    assert felt.stderr.startswith(told)
+    assert is_streaming()
 
 
 def test_a_scan_names_the_sensors_and_prints_the_lines_for_the_picked_one(radio: VirtualRadio, tmp_path: Path) -> None:
