@@ -44,8 +44,7 @@ async def set_up(talk: Dialogue, answers: Answers, path: Path, environ: Mapping[
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(running, signal.SIGHUP)
         talk.say("the running daemon was asked to read its configuration again")
-    else:
-        await install_service(talk, answers, draft, environ)
+    await install_service(talk, answers, draft, environ, running)
     if answers.test_reminder is not False and (
         answers.test_reminder or await talk.confirm("show a test reminder?", default=True)
     ):

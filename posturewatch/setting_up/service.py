@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 UNIT = "posturewatch.service"
 SYSTEMCTL_S = 20.0
 BEGIN_S = 15.0
+ASK_S = 5.0
 
 # Only what a user's own service manager can enforce without rights of its own: what needs a mount namespace or drops
 # capabilities would keep the service from starting on older systems.
@@ -93,34 +94,68 @@ def unit_path(environ: Mapping[str, str]) -> Path:
     return Path(environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "systemd" / "user" / UNIT
 
 
-async def install_service(talk: Dialogue, answers: Answers, draft: Draft, environ: Mapping[str, str]) -> bool:
-    """Write the unit and start it; whether it runs.  Where there is no systemd, says how else to start."""
+async def install_service(
+    talk: Dialogue, answers: Answers, draft: Draft, environ: Mapping[str, str], running: int | None = None
+) -> bool:
+    """Write the unit and start it; whether it is installed.  Where there is no systemd, says how else to start.
+
+    `running` is the process of a daemon that runs already.  One that is not the service goes on until it is stopped:
+    two of them cannot share a state folder.
+    """
     by_hand = shlex.join([*find_program(), "run", "--config", str(draft.path)])
+    none = f"no service; to start: {by_hand}" if running is None else "no service; the daemon that runs goes on"
     if answers.service is False:
-        talk.say(f"no service; to start: {by_hand}")
+        talk.say(none)
         return False
     trouble = await _find_trouble(environ)
     if trouble is not None:
         if answers.service:
             raise NoService(f"--service: {trouble}; without it, start by hand: {by_hand}")
-        talk.say(f"no service ({trouble}); to start: {by_hand}")
+        talk.say(none.replace("no service", f"no service ({trouble})", 1))
         return False
-    if not answers.service and not await talk.confirm("start it now and at every login?", default=not talk.unattended):
-        talk.say(f"no service; to start: {by_hand}")
+    is_service = running is not None and await _find_process(environ) == running
+    if is_service and not answers.service:
+        return True  # as it was; it reads its configuration again
+    when = "now and at every login" if running is None else "at every login"
+    if not answers.service and not await talk.confirm(f"start it {when}?", default=not talk.unattended):
+        talk.say(none)
         return False
-    path = unit_path(environ)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, render_unit([*find_program(), "run", "--config", str(draft.path.absolute())]).encode())
-    except OSError as error:
-        raise NoService(f"{path}: the unit cannot be written ({error.strerror}); start by hand: {by_hand}") from error
-    for words in (["daemon-reload"], ["enable", UNIT], ["restart", UNIT]):
-        code, told = await run_bounded(["systemctl", "--user", *words], environ, SYSTEMCTL_S + BEGIN_S)
-        if code != 0:
-            raise NoService(f"systemctl --user {' '.join(words)}: {told}; look at: journalctl --user -u {UNIT}")
-    talk.say(f"the service {UNIT} runs; its log: journalctl --user -u {UNIT}; to stop it: systemctl --user stop {UNIT}")
+    command = [*find_program(), "run", "--config", str(draft.path.absolute())]
+    await _write_unit(unit_path(environ), render_unit(command), environ, by_hand)
+    if running is None or is_service:
+        await _command(environ, "restart", UNIT)
+        talk.say(
+            f"the service {UNIT} runs; its log: journalctl --user -u {UNIT}; to stop: systemctl --user stop {UNIT}"
+        )
+    else:
+        talk.say(f"the service {UNIT} is installed; a daemon that was started by hand runs (process {running})")
+        talk.say(f"to let the service take over now: kill {running}; systemctl --user start {UNIT}")
     talk.say("it starts when you log in; to run without a login: loginctl enable-linger")
     return True
+
+
+async def _write_unit(path: Path, text: str, environ: Mapping[str, str], by_hand: str) -> None:
+    """Install it for every login."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, text.encode())
+    except OSError as error:
+        raise NoService(f"{path}: the unit cannot be written ({error.strerror}); start by hand: {by_hand}") from error
+    await _command(environ, "daemon-reload")
+    await _command(environ, "enable", UNIT)
+
+
+async def _command(environ: Mapping[str, str], *words: str) -> None:
+    code, told = await run_bounded(["systemctl", "--user", *words], environ, SYSTEMCTL_S + BEGIN_S)
+    if code != 0:
+        raise NoService(f"systemctl --user {' '.join(words)}: {told}; look at: journalctl --user -u {UNIT}")
+
+
+async def _find_process(environ: Mapping[str, str]) -> int | None:
+    """Of the service, if it runs."""
+    words = ["systemctl", "--user", "show", "--property=MainPID", "--value", UNIT]
+    code, told = await run_bounded(words, environ, ASK_S)
+    return int(told) if code == 0 and told.isdecimal() else None
 
 
 async def _find_trouble(environ: Mapping[str, str]) -> str | None:
@@ -128,5 +163,5 @@ async def _find_trouble(environ: Mapping[str, str]) -> str | None:
         return "services of this system are described in docs/setup.md"
     if shutil.which("systemctl") is None:
         return "there is no systemd here"
-    code, told = await run_bounded(["systemctl", "--user", "show-environment"], environ, 5.0)
+    code, told = await run_bounded(["systemctl", "--user", "show-environment"], environ, ASK_S)
     return None if code == 0 else f"systemd has no session of this user: {told}"

@@ -396,6 +396,42 @@ def test_the_service_is_installed_through_systemctl(home: dict[str, str], tmp_pa
     assert "no bus; without it, start by hand" in refused.stderr
 
 
+def test_beside_a_running_daemon_the_service_is_installed_and_told_how_it_takes_over(
+    home: dict[str, str], tmp_path: Path, start_broker: Callable[..., Any], start: Callable[..., Any]
+) -> None:
+    broker = start_broker()
+    words = ["--yes", "--no-test-reminder"]
+    first = set_up(home, "--simulated", "--broker", f"127.0.0.1:{broker.port}", *words)
+    assert first.returncode == 0, first.stderr
+    daemon = start("run", environ=home)
+    while "connected" not in daemon.say():
+        time.sleep(0.05)
+    log, programs = tmp_path / "systemctl.log", tmp_path / "programs"
+    programs.mkdir()
+    with_systemd = {**home, "PATH": f"{programs}:{home['PATH']}"}
+
+    def install(main_process: int, *more: str) -> tuple[str, list[str]]:
+        show = f'[ "$2" = show ] && echo {main_process}'
+        (programs / "systemctl").write_text(f'#!/bin/sh\necho "$@" >> {log}\n{show}\nexit 0\n')
+        (programs / "systemctl").chmod(0o755)
+        log.write_text("")
+        done = set_up(with_systemd, *words, *more)
+        assert done.returncode == 0, done.stderr
+        return done.stdout, [line.split()[1] for line in log.read_text().splitlines()]
+
+    told, asked = install(0, "--service")
+    assert f"kill {daemon.process.pid}; systemctl --user start posturewatch.service" in told
+    assert asked == ["show-environment", "show", "daemon-reload", "enable"]
+    assert (Path(home["XDG_CONFIG_HOME"]) / "systemd/user/posturewatch.service").exists()
+    told, asked = install(0)
+    assert "no service; the daemon that runs goes on" in told
+    assert "enable" not in asked
+    told, asked = install(daemon.process.pid, "--service")  # it is the service: what changed is used
+    assert asked == ["show-environment", "show", "daemon-reload", "enable", "restart"]
+    told, asked = install(daemon.process.pid)
+    assert asked == ["show-environment", "show"]
+
+
 def test_the_shipped_unit_is_the_installed_one_and_systemd_knows_every_line_of_it(tmp_path: Path) -> None:
     shipped = Path(__file__).resolve().parents[2] / "config/systemd/posturewatch.service"
     assert shipped.read_text() == render_sample_unit()
