@@ -65,7 +65,8 @@ fuzz: setup
 	$(BIN)/python tests/fuzz/fuzz_drivers.py --seconds $(SECONDS)
 
 bench: setup
-	@for each in benchmarks/*.py; do test -e "$$each" || { echo "there are no benchmarks here"; exit 1; }; echo "== $$each"; $(BIN)/python "$$each" || exit 1; done
+	@missed=; for each in benchmarks/*.py; do test -e "$$each" || { echo "there are no benchmarks here"; exit 1; }; echo "== $$each"; $(BIN)/python "$$each" || missed="$$missed $$each"; done; \
+	    test -z "$$missed" || { echo "missed its limit or failed:$$missed"; exit 1; }
 
 man: setup
 	@$(BIN)/python scripts/write_man_pages build/man
