@@ -146,6 +146,7 @@ class Ask:
     is_answer: Callable[[bytes], bool]
     response: bool = True
     timeout_s: float = 5.0
+    is_decoded: bool = False  # the answer stands in the stream: `decode` gets it, too
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,14 @@ Layout: WitMotion BLE 5.0 protocol manual: 55 61 and nine numbers of 16 bits (ac
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from posturewatch.drivers import (
     LIKELY,
     NO,
     SURE,
+    Ask,
     Capabilities,
     Characteristic,
     Packet,
@@ -22,7 +24,7 @@ from posturewatch.drivers import (
     Write,
 )
 from posturewatch.drivers.units import MAX_PACKET_BYTES, NO_SAMPLES, convert
-from posturewatch.errors import DecodeError, SensorRefused
+from posturewatch.errors import DecodeError, SensorRefused, SourceError
 
 if TYPE_CHECKING:
     from posturewatch.drivers import Advert, Offered, Options, Steps
@@ -38,6 +40,7 @@ _RATES_HZ = {code: rate_hz for rate_hz, code in _RATE_CODES.items()}
 _UNLOCK = bytes.fromhex("ffaa6988b5")
 _USUAL_RATE_HZ = 10.0
 _ANSWER_S = 0.3
+_REGISTER_S = 2.0  # the answer waits for the next packet of samples
 _VOLTS_TO_PCT = ((3.96, 100), (3.93, 90), (3.87, 75), (3.82, 60), (3.79, 50), (3.77, 40), (3.73, 30), (3.70, 20),
                  (3.68, 15), (3.50, 10), (3.40, 5))  # fmt: skip
 _LEAST_CENTIVOLTS, _MOST_CENTIVOLTS = 250, 500  # of a lithium cell; the rest is no voltage
@@ -117,8 +120,8 @@ class WitmotionDriver:
         yield Subscribe(self._notify)
         if self._write is None:
             return
-        yield Write(self._write, read_command(_RATE_REGISTER), response=False)
-        yield Pause(_ANSWER_S)
+        with suppress(SourceError):  # a clone that tells no registers has the usual rate
+            yield from self._ask_rate(self._notify, self._write)
         yield Write(self._write, read_command(_BATTERY_REGISTER), response=False)
         yield Pause(_ANSWER_S)
         if self._wanted_hz is not None:
@@ -126,6 +129,25 @@ class WitmotionDriver:
             if rate_hz != self._rate_hz:
                 yield from self._set_rate(_RATE_CODES[rate_hz])
                 self._rate_hz, self._is_changed = rate_hz, True
+
+    def _ask_rate(self, notify: Characteristic, write: Characteristic) -> Steps:
+        """What the device runs at: known before it is changed, so that it can be given back."""
+        reader = PacketReader()  # of its own: these bytes are decoded later, with those of before
+
+        def tells_rate(payload: bytes) -> bool:
+            return self._learn_rate(_read_registers(reader.feed(payload[:MAX_PACKET_BYTES])))
+
+        command = read_command(_RATE_REGISTER)
+        yield Ask(write, command, notify, tells_rate, response=False, timeout_s=_REGISTER_S, is_decoded=True)
+
+    def _learn_rate(self, registers: dict[int, int]) -> bool:
+        """Whether the registers tell the device's own rate."""
+        code = registers.get(_RATE_REGISTER)
+        if code not in _RATES_HZ:
+            return False
+        if not self._is_changed:
+            self._found_code, self._rate_hz = code, _RATES_HZ[code]
+        return True
 
     def _set_rate(self, code: int) -> Steps:
         """For as long as it is switched on: there is no save behind it."""
@@ -158,9 +180,7 @@ class WitmotionDriver:
         if not packets:
             return None
         registers = _read_registers(packets)
-        if not self._is_changed and registers.get(_RATE_REGISTER) in _RATES_HZ:
-            self._found_code = registers[_RATE_REGISTER]
-            self._rate_hz = _RATES_HZ[self._found_code]
+        self._learn_rate(registers)
         packet = _decode_packets(packets, self._rate_hz, registers)
         return packet if len(packet.acc_10ug) or packet.battery_pct is not None else None
 

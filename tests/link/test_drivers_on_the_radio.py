@@ -32,6 +32,8 @@ SENSORS = [
     ("ruuvi_df3,pace=fast", "ruuvi", {}),
     ("witmotion,cut=yes", "witmotion", {}),
     ("witmotion", "witmotion", {"rate_hz": 50.0}),
+    ("witmotion,rate=50", "witmotion", {"rate_hz": 10.0}),
+    ("witmotion,rate=50,cut=yes", "witmotion", {"rate_hz": 100.0}),
     ("movesense", "movesense", {}),
     ("movesense", "movesense", {"rate_hz": 52.0}),
     ("bthome", "bthome", {}),
@@ -62,6 +64,7 @@ async def test_a_virtual_sensor_streams_to_its_driver(on_the_air, device: str, f
         task = asyncio.create_task(source.run())
         try:
             await air.until(lambda: len(samples) >= 2)
+            assert virtual.worn.model.rate_hz == options.get("rate_hz", virtual.worn.model.rate_hz)
         finally:
             task.cancel()
             await asyncio.wait([task], timeout=10)

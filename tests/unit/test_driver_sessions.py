@@ -81,7 +81,7 @@ class Sensor:
                 self.said.append(f"leave {char.uuid[4:8]}")
             case Pause(_):
                 pass
-            case Ask(char, data, _, is_answer, _, _):
+            case Ask(char, data, _, is_answer):
                 self.said.append(f"ask {data.hex()}")
                 for packet in self._answers.get(data.hex(), ()):
                     if is_answer(bytes.fromhex(packet)):
@@ -215,7 +215,8 @@ def wit(uuid: str, tail: str = "9a34fb") -> Characteristic:
 
 WIT_FLAT = bytes.fromhex("5561000000000008" + "00" * 12)
 UNLOCK, TO_50_HZ, TO_20_HZ = "write ffe9 ffaa6988b5", "write ffe9 ffaa030800", "write ffe9 ffaa030700"
-ASK_RATE, ASK_BATTERY = "write ffe9 ffaa270300", "write ffe9 ffaa276400"
+TO_10_HZ = "write ffe9 ffaa030600"
+ASK_RATE, ASK_BATTERY = "ask ffaa270300", "write ffe9 ffaa276400"
 
 
 @pytest.mark.parametrize("tail", ["9a34fb", "9b34fb"])
@@ -228,18 +229,30 @@ def test_witmotion_streams_as_it_is_and_nothing_is_changed(tail):
     assert not [said for said in sensor.said if "ffaa00" in said], "nothing is ever saved"
 
 
-def test_witmotion_is_asked_for_another_rate_and_given_back_its_own():
-    driver, sensor = FAMILIES["witmotion"].create(Options(rate_hz=30)), Sensor({}, {})
-    driver_steps = driver.start(Offered(frozenset([wit("ffe4"), wit("ffe9")])))
-    for request in driver_steps:
-        sensor._perform(request)
-        if sensor.said[-1] == ASK_RATE and isinstance(request, Write):
-            driver.decode(wit("ffe4"), bytes.fromhex("55710300" + "0700" + "00" * 14))
-    assert sensor.said[-2:] == [UNLOCK, TO_50_HZ]
-    assert driver.decode(wit("ffe4"), WIT_FLAT).rate_hz == 50.0
+@pytest.mark.parametrize(
+    ("found", "wanted_hz", "told", "back"),
+    [("07", 30.0, TO_50_HZ, TO_20_HZ), ("08", 10.0, TO_10_HZ, TO_50_HZ), ("none", 50.0, TO_50_HZ, TO_10_HZ)],
+)
+def test_witmotion_is_asked_for_another_rate_and_given_back_its_own(found, wanted_hz, told, back):
+    driver = FAMILIES["witmotion"].create(Options(rate_hz=wanted_hz))
+    answers = [] if found == "none" else ["00" * 7 + "557103000" + found[1] + "00" * 15]
+    sensor = Sensor({}, {"ffaa270300": answers})
+    start(driver, sensor, wit("ffe4"), wit("ffe9"))
+    assert sensor.said[-2:] == [UNLOCK, told]
+    assert driver.decode(wit("ffe4"), WIT_FLAT).rate_hz == (10.0 if told == TO_10_HZ else 50.0)
     sensor.said.clear()
     sensor.carry_out(driver.stop())
-    assert sensor.said == [UNLOCK, TO_20_HZ, "leave ffe4"]
+    assert sensor.said == [UNLOCK, back, "leave ffe4"]
+
+
+def test_witmotion_that_runs_as_wanted_is_not_changed():
+    driver, sensor = (
+        FAMILIES["witmotion"].create(Options(rate_hz=20.0)),
+        Sensor({}, {"ffaa270300": ["55710300" + "0700" + "00" * 14]}),
+    )
+    start(driver, sensor, wit("ffe4"), wit("ffe9"))
+    assert UNLOCK not in sensor.said
+    assert driver.decode(wit("ffe4"), WIT_FLAT).rate_hz == 20.0
 
 
 def streaming_witmotion() -> GattDriver:

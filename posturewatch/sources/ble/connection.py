@@ -180,8 +180,9 @@ class Connection:
                     for item in self.take():
                         if found is None and item.char == request.answer_on and request.is_answer(item.payload):
                             found = item.payload
-                        else:
-                            kept.append(item)
+                            if not request.is_decoded:
+                                continue
+                        kept.append(item)
                     if found is not None:
                         return found
                     if self.is_lost:

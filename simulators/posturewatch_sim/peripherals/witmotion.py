@@ -53,14 +53,18 @@ class WitMotion(ConnectedSensor):
     kind = "witmotion"
     about = "WitMotion WT901BLE"
     model = SensorModel("witmotion", USUAL_RATE_HZ, 150.0, 0.48828125, 16.0, packet=1)
-    options: ClassVar = {"cut": ("no", "yes")}  # packets that are cut at the end of a notification
+    options: ClassVar = {
+        "cut": ("no", "yes"),  # packets that are cut at the end of a notification
+        "rate": ("10", "50"),  # samples a second, as its owner set and saved it
+    }
     packet_s = 0.1
     has_battery_service = False
     company_name = "WitMotion"
 
     def __init__(self, given: Given, air: Air) -> None:
         super().__init__(given, air)
-        self.saved_hz = USUAL_RATE_HZ
+        self.saved_hz = float(self.option("rate"))
+        self.worn.set_rate(self.saved_hz)
         self.has_saved = False  # settings that survive a restart: nobody should do that to somebody's device
         self._unlocked_until_s = 0.0
         self._rest = b""
@@ -87,8 +91,8 @@ class WitMotion(ConnectedSensor):
         return self._data
 
     def begin(self) -> None:
-        """Nothing is left over."""
-        self._rest, self._answers = b"", []
+        """Nothing is left over; what was asked since somebody listens is answered."""
+        self._rest = b""
 
     def payloads(self, t_s: Floats, acc_g: Floats) -> list[bytes]:
         """Packets, as many as fit into a notification; answers between them."""
@@ -111,7 +115,7 @@ class WitMotion(ConnectedSensor):
         if what == UNLOCK:
             self._unlocked_until_s = now_s + UNLOCKED_S
         elif what == READ_REGISTER:
-            self._answers.append(witmotion.register(low, self._register(low)))
+            self._answers += [witmotion.register(low, self._register(low))] if self.has_listener(self._data) else []
         elif now_s > self._unlocked_until_s:
             return
         elif what == SET_RATE and low in RATES_HZ:
