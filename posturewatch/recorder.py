@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from posturewatch.config import Sensor
+    from posturewatch.sent import SentPacket
     from posturewatch.signals import Signals
     from posturewatch.sources.assembly import SourceContext
 
@@ -32,20 +33,27 @@ class RecordingCounts:
 
     samples: int = 0
     seconds: int = 0
+    packets: int = 0  # byte for byte
 
 
 class Recorder:
     """One recording."""
 
     def __init__(
-        self, sensors: Sequence[Sensor], around: SourceContext, told: Callable[[RecordingCounts], None]
+        self,
+        sensors: Sequence[Sensor],
+        around: SourceContext,
+        told: Callable[[RecordingCounts], None],
+        *,
+        raw: bool = False,
     ) -> None:
-        """`told` is called once a second."""
+        """`told` is called once a second; `raw`: also keep what Bluetooth sensors send, byte for byte."""
         self._sensors = sensors
         beside = replace(around.hear, client_id=f"posturewatch-record-{secrets.token_hex(4)}")  # the daemon
         self._around = replace(around, hear=beside)
         self._clock = clock = around.clock
         self._told = told
+        self._raw = raw
         self._queue = PacketQueue("recording", clock.now_ns)
         self._heard_ns = clock.now_ns()
         self.counts = RecordingCounts()
@@ -59,15 +67,21 @@ class Recorder:
                     group.create_task(_end(signals, duration_s), name="stop")
                     group.create_task(self._keep(writer), name="recording")
                     group.create_task(self._mark_time(writer), name="ticks")
-                    self._start_sources(group)
+                    self._start_sources(group, writer)
             except* Stop:
                 pass  # the way to end a task group
             while (item := self._queue.take()) is not None:
                 self._write(writer, item)
 
-    def _start_sources(self, group: asyncio.TaskGroup) -> None:
+    def _start_sources(self, group: asyncio.TaskGroup, writer: RecordingWriter) -> None:
+        def keep_sent(packet: SentPacket) -> None:
+            self.counts.packets += 1
+            with _disk_errors(writer.path):
+                writer.write_sent(packet)
+
         sensors = [(sensor, self._queue.put) for sensor in self._sensors]
-        for name, source in build_sources(sensors, self._around).by_name.items():
+        around = replace(self._around, keep_sent=keep_sent) if self._raw else self._around
+        for name, source in build_sources(sensors, around).by_name.items():
             group.create_task(source.run(), name=name)
 
     async def _keep(self, writer: RecordingWriter) -> None:

@@ -1,7 +1,8 @@
 """Recordings: what came in, one JSON object a line, so that a replay sees exactly what the daemon saw.
 
 The first line says what it is; each further line is one incoming item: `s` raw samples, `b` samples on the UTC clock,
-`t` tick, `l` link change, `c` command, `o` what other devices say.  Acceleration is little-endian int32 in units of
+`t` tick, `l` link change, `c` command, `o` what other devices say, `p` a packet byte for byte, which a replay leaves
+out.  Acceleration is little-endian int32 in units of
 10 µg, as base64.  A name that ends in `.gz` is compressed.  Nothing in it names a person or a device: sensors are
 numbered, reasons left out.
 """
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from posturewatch.sent import SentPacket
     from posturewatch.types import Incoming, Int32Array
 
 log = logging.getLogger(__name__)
@@ -85,12 +87,20 @@ class RecordingWriter:
 
     def write(self, item: Incoming) -> bool:
         """Append one item; False if the recording is full.  OSError if the disk is."""
+        return self._append(self._encode(item))
+
+    def write_sent(self, packet: SentPacket) -> bool:
+        """Append what a sensor sent byte for byte; the same."""
+        content = {"p": self._number(packet.sensor), "at": packet.at_ns, "part": packet.part}
+        return self._append(content | {"hex": packet.payload.hex()} | ({"bad": True} if packet.is_bad else {}))
+
+    def _append(self, content: dict[str, Any]) -> bool:
         if self._written_bytes >= self._max_bytes:
             if not self.dropped:
                 log.warning("%s: the recording is full (%d bytes); no more is written", self.path, self._max_bytes)
             self.dropped += 1
             return False
-        self._write_line(self._encode(item))
+        self._write_line(content)
         return True
 
     def flush(self) -> None:
@@ -192,6 +202,8 @@ class RecordingReader:
         lines = self._lines()
         next(lines, None)
         for number, content in lines:
+            if "p" in content:
+                continue
             try:
                 item = _decode(content)
             except (KeyError, TypeError, ValueError, OverflowError, binascii.Error) as error:

@@ -35,6 +35,7 @@ UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0}
 @click.option("--wearer", help="Which wearer of the configuration, if there are several.")
 @click.option("--sensor", "names", multiple=True, metavar="ID[:PLACEMENT]", help="With --broker: which sensor.")
 @click.option("--duration", metavar="TIME", help="End by itself: 90s, 40m, 8h.")
+@click.option("--raw", is_flag=True, help="Also each packet of Bluetooth sensors, as hex digits, without addresses.")
 @broker_options
 def command(
     *,
@@ -43,6 +44,7 @@ def command(
     wearer: str | None,
     names: tuple[str, ...],
     duration: str | None,
+    raw: bool,
     broker: str | None,
     **access: Any,
 ) -> int:
@@ -58,6 +60,8 @@ def command(
 
     if not out.name.endswith((".jsonl", ".jsonl.gz")):
         raise UsageError(f"--out {out}: name it .jsonl, or .jsonl.gz to compress it")
+    if raw and broker is not None:
+        raise UsageError("--raw is for Bluetooth sensors: leave --broker out, or --raw")
     duration_s = _duration_s(duration)
     if broker is not None:
         surround, sensors = partial(SourceContext, hear=read_broker(broker, **access)), _named_sensors(names)
@@ -65,7 +69,7 @@ def command(
         surround, sensors = _configured(path, wearer)
 
     async def record(signals: Signals) -> None:
-        recorder = Recorder(sensors, surround(WallClock()), _progress)
+        recorder = Recorder(sensors, surround(WallClock()), _progress, raw=raw)
         await recorder.run(out, signals, duration_s)
         _end_progress(out, recorder.counts)
 
@@ -152,4 +156,5 @@ def _progress(counts: RecordingCounts) -> None:
 
 def _end_progress(out: Path, counts: RecordingCounts) -> None:
     start = "\r" if sys.stderr.isatty() else ""
-    click.echo(f"{start}{out}: {counts.samples} samples", err=True)
+    packets = f", {counts.packets} packets" if counts.packets else ""
+    click.echo(f"{start}{out}: {counts.samples} samples{packets}", err=True)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from posturewatch.drivers.bound import BoundSensor
     from posturewatch.health import SensorHealth
     from posturewatch.mqtt_settings import MqttSettings
+    from posturewatch.sent import SentPacket
     from posturewatch.sources import Source
     from posturewatch.types import Incoming
 
@@ -26,6 +27,7 @@ class SourceContext:
     bound: Mapping[str, BoundSensor] = field(default_factory=dict)  # the Bluetooth sensors
     bluetooth: Bluetooth | None = None
     speed: float = 1.0  # of the clock
+    keep_sent: Callable[[SentPacket], None] | None = None  # what Bluetooth sensors send, byte for byte
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ def build_sources(sensors: Iterable[tuple[Sensor, Callable[[Incoming], None]]], 
             _spread(near),
             around.clock.now_ns,
             active_scan=around.bluetooth.active_scan,
+            keep_sent=around.keep_sent,
         )
         by_name["bluetooth"], health = ble, ble.health
     return Sources(by_name, health)

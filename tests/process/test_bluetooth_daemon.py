@@ -140,6 +140,29 @@ def test_a_recording_of_a_sensor_names_nobody_and_can_be_replayed(
     assert b'"type":"summary"' in replayed.stdout.replace(b" ", b"")
 
 
+def test_a_recording_keeps_packets_byte_for_byte_without_the_address_inside(
+    start: Callable[..., Any], configure: Callable[..., Path], radio: VirtualRadio, tmp_path: Path
+) -> None:
+    radio.start("ruuvi,pace=fast", "polar_h10")
+    mac, polar = "C0:5E:00:00:00:01", "C0:5E:00:00:00:02"
+    other = f'[[wearer.sensor]]\nid = "strap"\nplacement = "waist"\n{POLAR.replace(ADDRESS, polar)}'
+    tag = f'source = "ble"\nfamily = "ruuvi"\naddress = "{mac}"\n{other}'
+    path = configure(1, tag, f'[bluetooth]\nradio = "{radio.radio}"')
+    out = tmp_path / "day.jsonl"
+    recorder = start("record", "--config", str(path), "-o", str(out), "--duration", "6s", "--raw")
+    assert recorder.wait() == 0
+    packets = [json.loads(line) for line in out.read_text().splitlines() if line.startswith('{"p"')]
+    by_part = {packet["part"]: packet["hex"] for packet in packets}
+    assert by_part["company 0499"].startswith("05")
+    assert by_part["company 0499"].endswith("00" * 6)
+    assert "fb005c82-02e7-f387-1cad-8acd2d8df0c8" in by_part  # Polar's measurement data
+    assert mac.replace(":", "").lower() not in out.read_text().lower()
+    words = ["decode", "ruuvi", by_part["company 0499"]]
+    assert subprocess.run([*PROGRAM, *words], capture_output=True, check=False).returncode == 0
+    replayed = subprocess.run([*PROGRAM, "replay", str(out), "--format", "jsonl"], capture_output=True, check=True)
+    assert b'"type":"summary"' in replayed.stdout.replace(b" ", b"")
+
+
 def test_who_would_take_a_sensor_from_the_daemon_says_so_and_leaves_it(
     start: Callable[..., Any], configure: Callable[..., Path], radio: VirtualRadio, tmp_path: Path
 ) -> None:
@@ -173,7 +196,7 @@ def test_who_would_take_a_sensor_from_the_daemon_says_so_and_leaves_it(
 
 
 def test_a_scan_names_the_sensors_and_prints_the_lines_for_the_picked_one(radio: VirtualRadio, tmp_path: Path) -> None:
-    radio.start("polar_h10", "ruuvi", "counted")
+    radio.start("polar_h10", "ruuvi", "sig")
     environ = {"XDG_CONFIG_HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
     scan = [*PROGRAM, "scan", "--radio", radio.radio]
     said = subprocess.run([*scan, "--duration", "3", "--json"], env=environ, capture_output=True, check=True).stdout
@@ -189,6 +212,13 @@ def test_a_scan_names_the_sensors_and_prints_the_lines_for_the_picked_one(radio:
     path = tmp_path / "posturewatch.toml"
     path.write_text(f'[[wearer]]\nid = "me"\n{lines}')
     subprocess.run([*PROGRAM, "config", "check", str(path)], env=environ, check=True)
+    unknown = [*scan, "--duration", "2", "--pick", "C0:5E:00:00:00:03"]
+    refused = subprocess.run(unknown, env=environ, capture_output=True, check=False, text=True)
+    assert (refused.returncode, "--family NAME" in refused.stderr) == (2, True)
+    unknown += ["--family", "sig_precise_acceleration_3d"]
+    picked = subprocess.run(unknown, env=environ, capture_output=True, check=True, text=True).stdout
+    lines = picked[picked.index("[[wearer.sensor]]") :]
+    assert 'family = "sig_precise_acceleration_3d"\naddress = "C0:5E:00:00:00:03"' in lines
 
 
 def test_a_scan_marks_the_sensor_that_is_shaken(radio: VirtualRadio, tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, cast
 
 from posturewatch.drivers import AdvertDriver
 from posturewatch.errors import DecodeError
+from posturewatch.sent import advertised_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from posturewatch.drivers import Advert
     from posturewatch.drivers.bound import BoundSensor
     from posturewatch.sources.ble.ears import Ears, Heard
     from posturewatch.sources.ble.stream import SensorStream
@@ -81,10 +83,18 @@ class Listener:
         try:
             packet = self._driver.decode(heard.advert)
         except DecodeError as error:
+            self._keep(heard.advert, arrived_ns, is_bad=True)
             self._stream.undecodable(error)
             return
+        self._keep(heard.advert, arrived_ns, is_bad=False)
         if packet is not None:
             self._stream.take(packet, arrived_ns)
+
+    def _keep(self, advert: Advert, arrived_ns: int, *, is_bad: bool) -> None:
+        sensor = self._sensor
+        names = (sensor.address, sensor.name, advert.address, advert.name, sensor.family.identity(advert))
+        parts = advertised_parts(advert.manufacturer, advert.service_data)
+        self._stream.keep(parts, arrived_ns, names, is_bad=is_bad)
 
     def _is_namesake(self, heard: Heard) -> bool:
         """Another sensor with the name that was to tell ours: whose is whose, nobody knows."""

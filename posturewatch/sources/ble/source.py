@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
     from posturewatch.drivers.bound import BoundSensor
     from posturewatch.health import SensorHealth
+    from posturewatch.sent import SentPacket
     from posturewatch.types import LinkChanged, RawSamples
 
 
 class BleSource:
     """Hears the configured sensors until cancelled, and nobody else's."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # one parameter per wish
         self,
         radio: str,
         sensors: Sequence[BoundSensor],
@@ -31,13 +32,16 @@ class BleSource:
         now_ns: Callable[[], int],
         *,
         active_scan: bool = True,
+        keep_sent: Callable[[SentPacket], None] | None = None,
     ) -> None:
-        """`put` must not wait; it is called in the loop's own thread."""
+        """`put` and `keep_sent` must not wait; they are called in the loop's own thread."""
         self._radio = radio
         self._sensors = tuple(sensors)
         self._now_ns = now_ns
         self._active_scan = active_scan
-        self._streams = {each.id: SensorStream(each.id, each.family.capabilities, put, now_ns) for each in sensors}
+        self._streams = {
+            each.id: SensorStream(each.id, each.family.capabilities, put, now_ns, keep_sent) for each in sensors
+        }
 
     @property
     def health(self) -> dict[str, SensorHealth]:

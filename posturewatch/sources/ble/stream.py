@@ -13,10 +13,11 @@ from posturewatch.drivers.packet_order import PacketOrder
 from posturewatch.drivers.plausibility import Plausibility
 from posturewatch.drivers.sparse import BRIDGED_HZ, bridge, settle
 from posturewatch.health import SensorHealth
+from posturewatch.sent import SentPacket, blank
 from posturewatch.types import NS_PER_S, LinkChanged, RawSamples
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from posturewatch.drivers import Capabilities, Packet
     from posturewatch.errors import DecodeError
@@ -38,13 +39,15 @@ class SensorStream:
         capabilities: Capabilities,
         put: Callable[[RawSamples | LinkChanged], None],
         now_ns: Callable[[], int],
+        keep_sent: Callable[[SentPacket], None] | None = None,
     ) -> None:
-        """`put` must not wait."""
+        """`put` must not wait, nor `keep_sent`, which takes what the sensor sent byte for byte."""
         self.sensor = sensor
         self.health = SensorHealth(sensor)
         self._capabilities = capabilities
         self._put = put
         self._now_ns = now_ns
+        self._keep_sent = keep_sent
         self._clock = DeviceClock()
         self._order = PacketOrder()
         self._plausibility = Plausibility()
@@ -58,6 +61,16 @@ class SensorStream:
         self._clock = DeviceClock()
         self._order.restart()
         self._last = None
+
+    def keep(
+        self, parts: Iterable[tuple[str, bytes]], at_ns: int, names: Iterable[str | None], *, is_bad: bool
+    ) -> None:
+        """What came, before decoding, for who wants it; `names` is what must not be left in it."""
+        if self._keep_sent is None:
+            return
+        known = tuple(names)
+        for part, payload in parts:
+            self._keep_sent(SentPacket(self.sensor, at_ns, part, blank(payload, known), is_bad))
 
     def take(self, packet: Packet, arrived_ns: int) -> None:
         """One decoded packet."""

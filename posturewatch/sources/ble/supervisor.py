@@ -51,6 +51,7 @@ class Supervisor:
         self._patience = Patience()
         self._connections = 0
         self._said = ""
+        self._device_names: tuple[str | None, ...] = ()
 
     async def run(self) -> None:
         """Stream until cancelled."""
@@ -69,6 +70,7 @@ class Supervisor:
     async def _stream_once(self) -> None:
         """One connection, until it is lost."""
         device = await self._find()
+        self._device_names = (device.address, device.name)
         connection = Connection(self._sensor.id, device, self._adapter, self._now_ns)
         driver = cast("GattDriver", self._sensor.family.create(self._sensor.options))
         try:
@@ -186,12 +188,18 @@ class Supervisor:
             try:
                 packet = driver.decode(item.char, item.payload)
             except DecodeError as error:
+                self._keep(item, is_bad=True)
                 self._stream.undecodable(error)
                 continue
+            self._keep(item, is_bad=False)
             if packet is not None:
                 understood = True
                 self._stream.take(packet, item.arrived_ns)
         return understood
+
+    def _keep(self, item: Notified, *, is_bad: bool) -> None:
+        names = (self._sensor.address, self._sensor.name, *self._device_names)
+        self._stream.keep([(item.char.uuid, item.payload)], item.arrived_ns, names, is_bad=is_bad)
 
     def _silent_s(self, is_held: bool) -> float:
         """How long silence is normal."""
