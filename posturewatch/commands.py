@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from posturewatch.core.reminding.budgets import offset_at
+from posturewatch.core.reminding.settable import HIGHEST_RUNG
 from posturewatch.errors import CommandError
 from posturewatch.types import NS_PER_S, Command, Verb
 
@@ -33,10 +34,13 @@ ALWAYS = ("transaction", "cycle")
 FIELDS: dict[Verb, tuple[str, ...]] = {
     Verb.SNOOZE: ("minutes",),
     Verb.HOLD: ("minutes", "until", "reason"),
+    Verb.RELEASE: ("reason",),
     Verb.PAUSE: ("minutes", "until"),
     Verb.CALIBRATE: ("sensor",),
     Verb.SET: ("value",),
+    Verb.TEST_REMINDER: ("rung",),
 }
+BUTTONS = tuple(verb for verb in Verb if verb not in FIELDS or verb in (Verb.RELEASE, Verb.TEST_REMINDER))
 OPPOSITES = {Verb.HOLD: Verb.RELEASE, Verb.PAUSE: Verb.RESUME}  # what a switch means with OFF
 ACTIONS = tuple(verb.value for verb in Verb if verb is not Verb.SET)
 _SPAN = re.compile(r"(?:(\d{1,4})\s*h)?\s*(?:(\d{1,5})\s*(?:m|min)?)?", re.ASCII)
@@ -131,6 +135,7 @@ def to_command(address: Address, asked: Asked, local: LocalTime) -> Command:
         reason=_read_text(fields, "reason"),
         key=address.word if verb is Verb.SET else _read_text(fields, "sensor"),
         value=_read_value(fields) if verb is Verb.SET else None,
+        rung=_read_rung(fields),
     )
 
 
@@ -149,7 +154,7 @@ def _read_plain(verb: Verb, plain: str) -> dict[str, Any]:
     word = plain.lower()
     if verb is Verb.SET:
         return {"value": plain}
-    if verb not in FIELDS or word in ("press", "on", "true"):
+    if verb in BUTTONS or word in ("press", "on", "true"):
         return {}
     if verb in OPPOSITES and word in ("off", "false"):
         return {"off": True}
@@ -240,6 +245,13 @@ def _read_text(fields: Mapping[str, Any], name: str) -> str | None:
     if not isinstance(value, str) or not value.strip():
         raise CommandError(f"{name} must be a text, not {str(value)[:SHOWN]!r}")
     return " ".join("".join(c if c.isprintable() else " " for c in value).split())[:80]
+
+
+def _read_rung(fields: Mapping[str, Any]) -> int | None:
+    rung = fields.get("rung")
+    if rung is not None and (isinstance(rung, bool) or not isinstance(rung, int) or not 0 <= rung <= HIGHEST_RUNG):
+        raise CommandError(f"rung must be a whole number from 0 to {HIGHEST_RUNG}, not {str(rung)[:SHOWN]!r}")
+    return rung
 
 
 def _read_id(name: str, value: object) -> str:

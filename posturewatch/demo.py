@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Protocol
 
 from posturewatch.app import Given, run
 from posturewatch.clock import ScaledClock, read_wall_ns
-from posturewatch.config import Broker, Config, LoadedConfig, RemindingManners, Sensor, Storage, Wearer, write_calibration
+from posturewatch.config import (
+    Broker,
+    Config,
+    LoadedConfig,
+    RemindingManners,
+    Sensor,
+    Storage,
+    Wearer,
+    write_calibration,
+)
 from posturewatch.discovery import forget
 from posturewatch.errors import BrokerRefused, BrokerUnavailable, PosturewatchError
 from posturewatch.link import connected

@@ -222,12 +222,16 @@ class Asking(Payload):
 
 
 class Command(Asking):
-    """A request: snooze takes minutes, hold and pause minutes or until, hold a reason, calibrate a sensor."""
+    """A request: snooze takes minutes, hold and pause minutes or until, hold and release a reason.
+
+    Calibrate takes a sensor, test_reminder a rung.
+    """
 
     minutes: float | None = Field(default=None, gt=0)
     until: str | None = Field(default=None, description="1h30, 14:30, morning, or ISO 8601 with its zone.")
     reason: str | None = None
     sensor: str | None = None
+    rung: int | None = Field(default=None, ge=0, le=3)
 
 
 class Setting(Asking):

@@ -196,9 +196,10 @@ class Command:
     cycle: str | None = None
     minutes: float | None = None  # snooze, hold, pause: for how long
     until_ns: int | None = None  # hold, pause: until when
-    reason: str | None = None  # hold: why
+    reason: str | None = None  # hold: why; release: which hold, without it all
     key: str | None = None  # set: which setting; calibrate: which sensor
     value: float | str | bool | None = None  # set: its new value
+    rung: int | None = None  # test_reminder: how loud
 
 
 @dataclass(frozen=True, slots=True)

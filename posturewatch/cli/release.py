@@ -8,7 +8,8 @@ from posturewatch.cli._request_options import Asks, request
 
 
 @click.command("release")
+@click.option("--reason", help="Only the hold that has this reason.")
 @request()
-def command() -> Asks:
+def command(reason: str | None) -> Asks:
     """End the hold."""
-    return "do/release", {}
+    return "do/release", {"reason": reason}

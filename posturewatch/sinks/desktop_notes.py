@@ -104,7 +104,7 @@ class DesktopNotes:
             until_ns=now_ns + self._brief_ns if is_test else _read_ns(prompt.get("expires"), now_ns + self._brief_ns),
             cycle=cycle,
             is_quiet=rung < BUTTONS_RUNG,
-            has_buttons=rung >= BUTTONS_RUNG and not is_test,
+            has_buttons=rung >= BUTTONS_RUNG,
             closes_with_cycle=not is_test,
         )
 

@@ -99,6 +99,14 @@ def test_a_switch_turned_off_releases_and_resumes():
     assert understand("do/hold", b"ON") == Command(NOW_NS, Verb.HOLD)
 
 
+def test_a_release_may_name_a_reason_and_a_test_its_rung():
+    assert understand("do/release", {"reason": "meeting"}) == Command(NOW_NS, Verb.RELEASE, reason="meeting")
+    assert understand("do/release", b"now") == Command(NOW_NS, Verb.RELEASE)
+    assert understand("do/test_reminder", {"rung": 3}) == Command(NOW_NS, Verb.TEST_REMINDER, rung=3)
+    with pytest.raises(CommandError, match="rung must be a whole number from 0 to 3, not '4'"):
+        understand("do/test_reminder", {"rung": 4})
+
+
 def test_an_object_may_name_request_cycle_and_reason():
     asked = {"minutes": 30, "reason": " a\nmeeting\x07 ", "transaction": 17, "cycle": "anna/static/1/1"}
     command = understand("do/hold", asked)

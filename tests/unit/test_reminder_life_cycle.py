@@ -456,6 +456,30 @@ def test_test_reminder_counts_nowhere():
     assert wearer.sit(10).say(Verb.TEST_REMINDER).value != prompt.id
 
 
+@pytest.mark.parametrize(("manners", "asked", "rung"), [({}, None, 2), ({"top_rung": 1}, None, 1), ({}, 0, 0)])
+def test_test_reminder_has_buttons_unless_another_rung_is_asked_for(manners, asked, rung):
+    wearer = Wearer(**manners).sit(1)
+    wearer.say(Verb.TEST_REMINDER, rung=asked)
+    assert [prompt.rung for prompt in wearer.all_of(Prompt)] == [rung]
+
+
+def test_test_reminder_is_never_louder_than_allowed():
+    wearer = Wearer().sit(1)
+    assert "set top_rung, which is 2" in wearer.say(Verb.TEST_REMINDER, rung=3).error
+    assert wearer.say(Verb.SET, key="top_rung", value=3).ok
+    assert wearer.say(Verb.TEST_REMINDER, rung=3).ok
+
+
+@pytest.mark.parametrize("verb", [Verb.ACK, Verb.SNOOZE, Verb.SKIP])
+def test_button_of_a_test_reminder_takes_it_back_and_counts_nowhere(verb):
+    wearer = break_due()
+    test = wearer.say(Verb.TEST_REMINDER).value
+    result = wearer.say(verb, cycle=test)
+    assert (result.ok, result.value) == (True, "only a test")
+    assert wearer.all_of(Withdrawn)[-1].cycle == test
+    assert (wearer.state.phase, wearer.state.snoozes_today) == (P.DUE, 0)
+
+
 # ---------------------------------------------------------------- silence
 
 
@@ -485,6 +509,42 @@ def test_hold_takes_an_open_reminder_back():
     wearer.say(Verb.RELEASE)
     wearer.sit(13 * MIN)
     assert wearer.minutes_of(Prompt)[-1] == 70  # not sooner than ten minutes after the last one
+
+
+def test_shorter_hold_does_not_shorten_a_longer_one():
+    wearer = Wearer().sit(1)
+    wearer.say(Verb.HOLD, minutes=120, reason="deep work")
+    assert wearer.say(Verb.HOLD, minutes=40, reason="meeting").value == 120.0
+    assert wearer.say(Verb.HOLD, minutes=10, reason="deep work").value == 120.0
+    assert wearer.state.hold_reason == "deep work"
+
+
+@pytest.mark.parametrize("own_min", [30, 120])
+def test_end_of_a_meeting_leaves_the_wearers_own_hold_in_force(own_min):
+    wearer = Wearer().sit(1)
+    wearer.say(Verb.HOLD, minutes=own_min)
+    wearer.say(Verb.HOLD, minutes=40, reason="meeting")
+    assert wearer.say(Verb.RELEASE, reason="meeting").value is True
+    assert wearer.state.hold_reason == "on hold"
+    assert wearer.say(Verb.RELEASE, reason="meeting").value is False
+    wearer.sit(own_min * MIN + 1)
+    assert not wearer.state.on_hold
+
+
+def test_release_without_a_reason_ends_all_holds():
+    wearer = Wearer().sit(1)
+    wearer.say(Verb.HOLD, minutes=30)
+    wearer.say(Verb.HOLD, minutes=40, reason="meeting")
+    assert wearer.say(Verb.RELEASE).value is True
+    assert not wearer.state.on_hold
+
+
+def test_hold_that_is_over_does_not_come_back():
+    wearer = Wearer().sit(1)
+    wearer.say(Verb.HOLD, minutes=5)
+    wearer.say(Verb.HOLD, minutes=40, reason="meeting")
+    wearer.sit(6 * MIN).say(Verb.RELEASE, reason="meeting")
+    assert not wearer.state.on_hold
 
 
 def test_hold_is_capped():

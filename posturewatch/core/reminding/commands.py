@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from posturewatch.core.reminding.breaks_seen import complete_break, start_break
 from posturewatch.core.reminding.budgets import roll_day
 from posturewatch.core.reminding.cycle import ASKING, WAITING, close_cycle, note_response, withdraw
+from posturewatch.core.reminding.holds import begin_hold, end_holds
 from posturewatch.core.reminding.machine import decide
 from posturewatch.core.reminding.settable import set_value
 from posturewatch.core.reminding.showing import count_snoozes
 from posturewatch.core.reminding.state import Answer, follow_clock, limits_in_force
 from posturewatch.core.reminding.turn import Turn, give_credit, measure_loads, next_id, to_ns
 from posturewatch.errors import CommandError
-from posturewatch.types import NS_PER_S, CommandResult, Happened, Level, Prompt, ReminderPhase, Verb
+from posturewatch.types import NS_PER_S, CommandResult, Happened, Level, Prompt, ReminderPhase, Verb, Withdrawn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,8 @@ KEPT_ANSWERS = 64
 ANSWER_KEPT_NS = 3600 * NS_PER_S
 MAX_PAUSE_S = 86_400.0
 USUAL_HOLD_MIN = 60.0
+USUAL_HOLD = "on hold"
+TEST_RUNG = 2  # with buttons, so that they can be tried
 TEST_GAP_NS = 10 * NS_PER_S
 BLIND = (ReminderPhase.OFF, ReminderPhase.NOT_WORN, ReminderPhase.UNKNOWN)
 
@@ -48,9 +51,7 @@ def command(state: ReminderState, command: Command, body: Body, settings: Settin
     value: Value = None
     error: str | None = None
     try:
-        if command.cycle is not None and command.cycle != state.cycle:
-            raise CommandError("stale")
-        value = _VERBS[command.verb](turn, command)
+        value = _carry_out(turn, command)
     except CommandError as refusal:
         error = str(refusal)
     else:
@@ -62,6 +63,16 @@ def command(state: ReminderState, command: Command, body: Body, settings: Settin
         state.answers.append(Answer(command.request, command.verb, error is None, error, value, command.key, now_ns))
         del state.answers[:-KEPT_ANSWERS]
     events.append(CommandResult(now_ns, command.verb, error is None, command.request, error, value, command.key))
+
+
+def _carry_out(turn: Turn, command: Command) -> Value:
+    state = turn.state
+    if command.cycle is not None and command.cycle == state.test_cycle:  # somebody tries the buttons
+        turn.events.append(Withdrawn(turn.now_ns, command.cycle, "only a test"))
+        return "only a test"
+    if command.cycle is not None and command.cycle != state.cycle:
+        raise CommandError("stale")
+    return _VERBS[command.verb](turn, command)
 
 
 def _find_answer(state: ReminderState, command: Command, now_ns: int) -> Answer | None:
@@ -167,17 +178,18 @@ def _minutes_until(turn: Turn, until_ns: int) -> float:
 
 def _hold(turn: Turn, command: Command) -> Value:
     state = turn.state
-    state.wearer_hold_until_ns = _find_end(turn, command, turn.settings.reminding.max_hold_s)
-    state.wearer_hold = (command.reason or "on hold")[:80]
+    until_ns = _find_end(turn, command, turn.settings.reminding.max_hold_s)
+    why = command.reason or USUAL_HOLD
+    begin_hold(state, why, until_ns, turn.now_ns)
     minutes = _minutes_until(turn, state.wearer_hold_until_ns)
-    turn.events.append(Happened(turn.now_ns, "held", state.cycle, {"why": state.wearer_hold, "minutes": minutes}))
+    turn.events.append(
+        Happened(turn.now_ns, "held", state.cycle, {"why": state.wearer_hold or why, "minutes": minutes})
+    )
     return minutes
 
 
-def _release(turn: Turn, command: Command) -> Value:  # noqa: ARG001
-    was_held = turn.state.wearer_hold is not None
-    turn.state.wearer_hold, turn.state.wearer_hold_until_ns = None, 0
-    return was_held
+def _release(turn: Turn, command: Command) -> Value:
+    return end_holds(turn.state, turn.now_ns, command.reason)
 
 
 def _pause(turn: Turn, command: Command) -> Value:
@@ -202,14 +214,17 @@ def _set(turn: Turn, command: Command) -> Value:
     return set_value(turn, command.key, command.value)
 
 
-def _test_reminder(turn: Turn, command: Command) -> Value:  # noqa: ARG001
-    """A prompt to look at: it counts nowhere, and may come at any time."""
+def _test_reminder(turn: Turn, command: Command) -> Value:
+    """A prompt to look at and to press: it counts nowhere, and may come at any time."""
     state, now_ns, manners = turn.state, turn.now_ns, turn.settings.reminding
     if state.last_test_ns is not None and 0 <= now_ns - state.last_test_ns < TEST_GAP_NS:
         raise CommandError("one test reminder in ten seconds is enough")
+    top_rung = manners.top_rung if state.top_rung is None else state.top_rung
+    rung = min(TEST_RUNG, top_rung) if command.rung is None else command.rung
+    if rung > top_rung:
+        raise CommandError(f"rung {rung} is louder than allowed: set top_rung, which is {top_rung}, first")
     state.last_test_ns = now_ns
-    test_id = next_id(state, turn.settings.wearer, "test", now_ns)
-    rung = min(manners.shift_rung, manners.top_rung if state.top_rung is None else state.top_rung)
+    state.test_cycle = test_id = next_id(state, turn.settings.wearer, "test", now_ns)
     reason = {"text": "a test"}
     expires_ns = now_ns + to_ns(manners.prompt_expires_s)
     turn.events.append(

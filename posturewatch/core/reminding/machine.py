@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from posturewatch.core.reminding.breaks_seen import abandon_break, follow_movement
 from posturewatch.core.reminding.budgets import FOREVER_NS, find_period, find_quiet, find_restraint, roll_day
 from posturewatch.core.reminding.cycle import ASKING, WAITING, close_cycle, end_wait, open_cycle, run_timers
+from posturewatch.core.reminding.holds import drop_past_holds
 from posturewatch.core.reminding.showing import show
 from posturewatch.core.reminding.state import follow_clock, limits_in_force
 from posturewatch.core.reminding.turn import (
@@ -149,8 +150,7 @@ def change_period(turn: Turn) -> int:
             if kind in ("off", "paused"):
                 abandon_break(turn)
         state.load_cap_frac = turn.settings.reminding.held_load_cap_frac if kind else HIGHEST_FRAC
-    if state.wearer_hold is not None and state.wearer_hold_until_ns <= now_ns:
-        state.wearer_hold, state.wearer_hold_until_ns = None, 0
+    drop_past_holds(state, now_ns)
     if state.surroundings is not None and state.surroundings_until_ns <= now_ns:
         state.surroundings, state.surroundings_until_ns = None, 0
     return until_ns

@@ -96,6 +96,8 @@ class ReminderState:
     # times of silence: off, paused, hold, quiet
     wearer_hold: str | None = None
     wearer_hold_until_ns: int = 0
+    outlasted_hold: str | None = None  # a second one, of another reason, that ends sooner
+    outlasted_hold_until_ns: int = 0
     surroundings: str | None = None  # what other devices say, such as a camera in use
     surroundings_until_ns: int = 0
     paused_until_ns: int = 0
@@ -143,6 +145,7 @@ class ReminderState:
 
     answers: list[Answer] = field(default_factory=list)
     last_test_ns: int | None = None
+    test_cycle: str | None = None  # of the last test reminder
 
     @property
     def on_hold(self) -> bool:
@@ -191,6 +194,7 @@ _TIMES = (
     "back_off_until_ns",
     "grace_until_ns",
     "wearer_hold_until_ns",
+    "outlasted_hold_until_ns",
     "surroundings_until_ns",
     "paused_until_ns",
     "period_since_ns",
