@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from posturewatch.config import LoadedConfig
     from posturewatch.drivers import Family
@@ -30,6 +30,7 @@ COLUMNS = ("", "name", "family", "address", "signal", "good for")
 @click.option("--all", "show_all", is_flag=True, help="Also devices of no known family.")
 @click.option("--shake", is_flag=True, help="Also connect to each sensor for some seconds, to feel it.")
 @click.option("--pick", metavar="ADDRESS", help="Print the lines for the configuration of this one.")
+@click.option("--family", metavar="NAME", help="With --pick: what it is, where a scan cannot tell.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object at the end instead of a table.")
 def command(
     *,
@@ -39,6 +40,7 @@ def command(
     show_all: bool,
     shake: bool,
     pick: str | None,
+    family: str | None,
     as_json: bool,
 ) -> int:
     """Show the sensors in reach, and mark the one that you shake.
@@ -54,17 +56,27 @@ def command(
     file = path or find_file(os.environ)
     loaded = load(file, os.environ)
     known = families(None if file is None else file.parent)
+    _check_family(family, pick, known)
     survey = Survey(known)
     seconds = duration or (JSON_S if as_json else USUAL_S)
     shake = shake and not _is_any_held(loaded)
     with logging_to_stderr("error"):
         code = _run(survey, radio or loaded.config.bluetooth.radio_name, seconds, shake, show_all, live=not as_json)
-    chosen = _choose(survey, pick)
+    chosen = _choose(survey, pick, None if family is None else known[family])
     if as_json:
         click.echo(json.dumps(_content(survey, show_all)))
     else:
         _end(survey, chosen, show_all)
     return code
+
+
+def _check_family(family: str | None, pick: str | None, known: Mapping[str, Family]) -> None:
+    from posturewatch.errors import UsageError  # noqa: PLC0415  keeps `--help` quick
+
+    if family is not None and pick is None:
+        raise UsageError("--family says what one device is: name it with --pick ADDRESS")
+    if family is not None and family not in known:
+        raise UsageError(f"--family {family}: allowed are {', '.join(sorted(known))}")
 
 
 def _is_any_held(loaded: LoadedConfig) -> bool:
@@ -147,6 +159,7 @@ def _end(survey: Survey, chosen: Found | None, show_all: bool) -> None:
         others = len(survey.others())
         click.echo(f"no sensor of a known family was heard, and {others} other devices (--all shows them)")
         click.echo("is it on, worn, charged and near, and not connected to a phone?")
+        click.echo("a board of your own: --pick ADDRESS --family NAME")
         return
     if sys.stdout.isatty():
         from rich.console import Console  # noqa: PLC0415  for terminals only
@@ -167,12 +180,14 @@ def _printable(text: str) -> str:
 
 
 def _lines(found: Found) -> str:
+    from posturewatch.sources.ble.survey import propose_placement  # noqa: PLC0415
+
     family: Family | None = found.family
     return "\n".join(
         (
             "[[wearer.sensor]]",
             f'id = "{family.id if family else "sensor"}"',
-            'placement = "chest"  # where you wear it',
+            f'placement = "{propose_placement(family.id if family else None)}"  # where you wear it',
             'source = "ble"',
             f'family = "{family.id if family else ""}"',
             f'address = "{found.binding}"',
@@ -208,14 +223,17 @@ def _shaken(survey: Survey) -> Found | None:
     return survey.find_shaken(time.monotonic())  # the loop's own clock
 
 
-def _choose(survey: Survey, pick: str | None) -> Found | None:
-    """The picked one, else the shaken one, else the only one."""
+def _choose(survey: Survey, pick: str | None, family: Family | None) -> Found | None:
+    """The picked one, which is of `family` if that is given, else the shaken one, else the only one."""
     from posturewatch.errors import UsageError  # noqa: PLC0415
 
     sensors = survey.sensors()
     if pick is not None:
-        for found in sensors:
+        for found in [*sensors, *survey.others()]:
             if pick.upper() in (found.binding.upper(), found.heard.advert.address.upper()):
+                found.family = family or found.family
+                if found.family is None:
+                    raise UsageError(f"--pick {pick}: it is of no known family: say with --family NAME what it is")
                 return found
-        raise UsageError(f"--pick {pick}: no sensor of a known family was heard at this address")
+        raise UsageError(f"--pick {pick}: nobody was heard at this address: is it on, near and not connected?")
     return _shaken(survey) or (sensors[0] if len(sensors) == 1 else None)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from posturewatch.drivers.preset_files import families
 from posturewatch.errors import RadioUnavailable, UsageError
 from posturewatch.sources.ble.scan import look_around
-from posturewatch.sources.ble.survey import Survey, describe_use
+from posturewatch.sources.ble.survey import Survey, describe_use, propose_placement
 from posturewatch.types import Placement
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ async def choose_sensor(talk: Dialogue, answers: Answers, draft: Draft, *, may_c
     draft.tree["wearer"] = [w for w in draft.tree.get("wearer", []) if w.get("sensor") or w.get("id") != draft.wearer]
     sensor = await _find(talk, answers, draft, may_connect)
     places = PLACES if answers.placement is None else {str(place): "" for place in Placement}
-    asked = answers.placement or "chest"
+    asked = answers.placement or propose_placement(sensor.get("family"))
     place = await talk.choose("where is it worn?", PLACES, asked) if answers.placement is None else asked
     if place not in places:
         raise UsageError(f"--placement {place}: allowed are {', '.join(places)}")

@@ -109,6 +109,10 @@ def test_beacons_are_told_by_their_frames():
     assert minew.identity(service(MINEW, "a1150000ff80013b000000449e58010203040506")) == "01:02:03:04:05:06"
 
 
+def sig(uuid: str) -> Advert:
+    return Advert("a", "Board", None, service_uuids=frozenset({f"0000{uuid}-0000-1000-8000-00805f9b34fb"}))
+
+
 POLAR_STRAP = Advert(
     "a", None, None, manufacturer={0x006B: b"\x3f"}, service_uuids=frozenset({"0000180d-0000-1000-8000-00805f9b34fb"})
 )
@@ -128,6 +132,8 @@ THINGY = Advert("a", "My thing", None, service_uuids=frozenset({"ef680100-9b35-4
         (Advert("a", "BBC micro:bit [zuvov]", None), "microbit", LIKELY),
         (Advert("a", None, None, manufacturer={0x0822: b"\x04"}), "adafruit", LIKELY),
         (THINGY, "thingy52", SURE),
+        (sig("2c1e"), "sig_precise_acceleration_3d", SURE),
+        (sig("2c1d"), "sig_acceleration_3d", SURE),
     ],
 )
 def test_an_advertisement_fits_one_family(advert, family, score):

@@ -7,11 +7,12 @@ import struct
 import pytest
 from bleak.backends.device import BLEDevice
 
-from posturewatch.cli.scan import _printable
+from posturewatch.cli.scan import _check_family, _printable
 from posturewatch.drivers import Advert, discover
 from posturewatch.drivers.bound import BoundSensor
+from posturewatch.errors import UsageError
 from posturewatch.sources.ble.ears import Heard
-from posturewatch.sources.ble.survey import Survey, describe_use
+from posturewatch.sources.ble.survey import Survey, describe_use, propose_placement
 
 FAMILIES = discover()
 
@@ -93,6 +94,18 @@ def test_a_sensor_is_meant_by_address_serial_number_or_name_and_nobody_else_is()
 @pytest.mark.parametrize(("family", "part"), [("polar", "walking; connected"), ("ruuvi", "no walking; listened to")])
 def test_what_a_sensor_is_good_for_is_said(family, part):
     assert part in describe_use(FAMILIES[family].capabilities)
+
+
+def test_a_watch_is_proposed_for_the_wrist_and_a_strap_for_the_chest():
+    assert [propose_placement(family) for family in ("infinitime", "polar", None)] == ["wrist", "chest", "chest"]
+
+
+@pytest.mark.parametrize(
+    ("family", "pick", "part"), [("polar", None, "--pick ADDRESS"), ("polar_h10", ONE, "allowed are .*polar, ")]
+)
+def test_a_family_that_cannot_be_meant_is_told_before_the_scan(family, pick, part):
+    with pytest.raises(UsageError, match=part):
+        _check_family(family, pick, FAMILIES)
 
 
 def test_names_of_strangers_cannot_move_the_cursor():

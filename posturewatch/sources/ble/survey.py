@@ -24,6 +24,7 @@ SHAKEN_G = 0.15  # an axis changed by this much: more than a table trembles
 SHAKEN_S = 12.0  # and not longer ago than this
 SHAKES = 2  # so often, since a single one may be chance
 WALKING_HZ = 8.0  # fewer samples show no steps
+_WORN_AT = {"infinitime": "wrist"}  # by family
 _MAC = re.compile(r"(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}")
 
 
@@ -119,6 +120,11 @@ def recognise(families: Mapping[str, Family], heard: Heard) -> Family | None:
     """The family that fits best; one that only might, where none surely does."""
     score, best = max(((family.match(heard.advert), name) for name, family in families.items()), default=(NO, ""))
     return families[best] if score > NO else None
+
+
+def propose_placement(family: str | None) -> str:
+    """Where such a sensor is usually worn."""
+    return _WORN_AT.get(family or "", "chest")
 
 
 def describe_use(capabilities: Capabilities) -> str:
