@@ -68,6 +68,11 @@ class Uprights:
         """Plain values: the calibrations about which the wearer was asked."""
         return {sensor: list(up) for sensor, up in self._asked.items()}
 
+    def has_slipped(self, sensor: str, known: Calibration) -> bool:
+        """Whether the wearer was asked about this calibration."""
+        asked = self._asked.get(sensor)
+        return asked is not None and angle_deg(asked, known.up) < SAME_DEG
+
     def take(self, incoming: RawSamples | SampleBatch, sensors: Sequence[SensorSettings]) -> Found | Slipped | None:
         """Some samples of a wearer who walks; what follows from them, seldom anything."""
         sensor = next((each for each in sensors if each.id == incoming.sensor), None)
@@ -106,8 +111,7 @@ class Uprights:
         walk.contradicted = 0
         if known.source == "auto":
             return Found(sensor.id, seen)
-        asked = self._asked.get(sensor.id)
-        if asked is not None and angle_deg(asked, known.up) < SAME_DEG:
+        if self.has_slipped(sensor.id, known):
             return None
         self._asked[sensor.id] = known.up
         return Slipped(sensor.id, off_deg)

@@ -20,6 +20,8 @@ async def _examine(subject: Subject) -> list[Finding]:
         findings.append(_examine_extra("sim", "bumble", "the radio hci:…"))
     if loaded is not None and loaded.config.broker.is_embedded:
         findings.append(_examine_extra("broker", "iotcore", "the embedded broker"))
+    if loaded is not None and loaded.config.desktop.enabled:
+        findings.append(_examine_extra("desktop", "desktop_notifier", "desktop.enabled"))
     return findings
 
 

@@ -26,7 +26,7 @@ COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines.")
 @click.option("--bundle", type=FILE, help="Also write a file for a bug report, without passwords, names and addresses.")
 def command(*, path: Path | None, as_json: bool, bundle: Path | None) -> int:
-    """Look at configuration, state folder, clock, Bluetooth, sensors, broker and Home Assistant.
+    """Look at configuration, state folder, clock, Bluetooth, sensors, broker, and who shows the prompts.
 
     Changes nothing and is done within seconds.  The exit code is 0 unless something fails, else 3.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import importlib.util
 import json
 import re
 import shutil
@@ -13,10 +14,11 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from posturewatch.checks import bluetooth
 from posturewatch.cli import group
 
 PROGRAM = [sys.executable, "-m", "posturewatch"]
@@ -111,11 +113,16 @@ def test_another_daemon_below_our_topics_is_noticed(
     assert found["state, daemon"]["seen"] == "none runs"
 
 
-def test_without_or_with_a_wrong_configuration_it_says_so(examine: Callable[..., Any], tmp_path: Path) -> None:
+def test_without_or_with_a_wrong_configuration_it_says_so(
+    examine: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bluetooth, "ADAPTERS", tmp_path / "none")
     code, found = examine()
     assert code == 3
     assert found["configuration, file"]["seen"] == "nobody is configured"
     assert "posturewatch setup" in found["configuration, file"]["fix"]
+    assert found["bluetooth, adapter"]["grade"] == "warn"  # it may be needed
+    assert found["bluetooth, adapter"]["seen"] == "there is none"
     wrong = tmp_path / "wrong.toml"
     wrong.write_text("[broker]\nprot = 1883\n")
     code, found = examine("--config", str(wrong))
@@ -197,6 +204,29 @@ def test_no_radio_is_a_finding_only_for_who_needs_one(
     code, found = examine("--config", str(path))
     assert code == 3
     assert found["bluetooth, radio"]["grade"] == "fail"
+
+
+def test_prompts_that_nothing_shows_are_a_finding(
+    examine: Callable[..., Any], configure: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look(more: str = "") -> tuple[int, dict[str, dict[str, Any]]]:
+        path = configure(0, more=more)
+        path.write_text(path.read_text().replace('host = "127.0.0.1"\nport = 0\n', ""))
+        return cast("tuple[int, dict[str, dict[str, Any]]]", examine("--config", str(path)))
+
+    shown = look()[1]["prompts, shown"]
+    assert (shown["grade"], shown["seen"].partition(":")[0]) == ("warn", "nothing shows your prompts")
+    assert "posturewatch setup --desktop" in shown["fix"]
+    assert look('[[hook]]\ncommand = ["true"]\non = ["day_summary"]\n')[1]["prompts, shown"]["grade"] == "warn"
+    assert look('[[hook]]\ncommand = ["true"]\n')[1]["prompts, shown"]["grade"] == "ok"
+    found = look("[desktop]\nenabled = true\n")[1]
+    assert found["prompts, shown"]["seen"] == "on this desktop"
+    assert found["installation, extra [desktop]"]["grade"] == "ok"
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "desktop_notifier" else find(name))
+    code, found = look("[desktop]\nenabled = true\n")
+    assert code == 3
+    assert found["installation, extra [desktop]"]["fix"] == "pip install 'posturewatch[desktop]'"
 
 
 def test_a_bug_report_holds_no_password_no_name_and_no_address(
