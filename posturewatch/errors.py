@@ -36,6 +36,10 @@ class SensorRefused(SourceError):
     """A sensor that is there and will not: the wrong firmware, in its charger, held by a phone, wants to be paired."""
 
 
+class CharacteristicMissing(SensorRefused):
+    """A sensor without what its driver needs: another device, or a system that remembers its former firmware."""
+
+
 class StreamEnded(SourceError):
     """A sensor that ended its stream by itself, as some do when they are taken off."""
 

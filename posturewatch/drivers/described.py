@@ -33,7 +33,7 @@ from posturewatch.drivers.clocks import WrappingClock
 from posturewatch.drivers.described_layout import Layout, Number, Scale, decode_first
 from posturewatch.drivers.described_text import LineReader, TextLayout, decode_text
 from posturewatch.drivers.units import convert
-from posturewatch.errors import DecodeError, SensorRefused, SourceError
+from posturewatch.errors import CharacteristicMissing, DecodeError, SensorRefused, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -171,7 +171,9 @@ class DescribedGattDriver:
         )
         if not found:
             where = f" in its service {service}" if service else ""
-            raise SensorRefused(f"the sensor is not a {self._preset.title}: it has no characteristic {uuid}{where}")
+            raise CharacteristicMissing(
+                f"the sensor is not a {self._preset.title}: it has no characteristic {uuid}{where}"
+            )
         if len(found) > 1:
             raise SensorRefused(
                 f"{len(found)} services of the sensor have the characteristic {uuid}: name one with `service` "

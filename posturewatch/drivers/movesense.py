@@ -24,7 +24,7 @@ from posturewatch.drivers import (
 )
 from posturewatch.drivers.clocks import WrappingClock
 from posturewatch.drivers.units import MAX_PACKET_BYTES, STANDARD_GRAVITY, convert
-from posturewatch.errors import DecodeError, SensorRefused
+from posturewatch.errors import CharacteristicMissing, DecodeError, SensorRefused
 from posturewatch.types import NS_PER_S
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class MovesenseDriver:
     def start(self, offered: Offered) -> Steps:
         """Say hello, subscribe to acceleration, ask for the battery."""
         if not (offered.has(WRITE) and offered.has(NOTIFY)):
-            raise SensorRefused(
+            raise CharacteristicMissing(
                 "this Movesense has no GATT SensorData service: put the firmware gatt_sensordata_app on it "
                 "with the Movesense Showcase app"
             )

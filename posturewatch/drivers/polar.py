@@ -46,7 +46,7 @@ from posturewatch.drivers.polar_control import (
     start_command,
 )
 from posturewatch.drivers.polar_frames import ACC, decode_frame, measurement_of
-from posturewatch.errors import SensorRefused, SourceError, StreamEnded
+from posturewatch.errors import CharacteristicMissing, SensorRefused, SourceError, StreamEnded
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -77,7 +77,9 @@ class PolarDriver:
     def start(self, offered: Offered) -> Steps:
         """Listen, ask what it can, start the lowest rate and range that are enough."""
         if not (offered.has(CONTROL) and offered.has(DATA)):
-            raise SensorRefused("this Polar sensor has no measurement service (PMD): only H10, OH1 and Verity Sense do")
+            raise CharacteristicMissing(
+                "this Polar sensor has no measurement service (PMD): only H10, OH1 and Verity Sense do"
+            )
         self._has_battery = offered.has(BATTERY)
         self._battery_pct = yield from read_battery(offered)
         self._is_listening = True

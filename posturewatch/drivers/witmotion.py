@@ -24,7 +24,7 @@ from posturewatch.drivers import (
     Write,
 )
 from posturewatch.drivers.units import MAX_PACKET_BYTES, NO_SAMPLES, convert
-from posturewatch.errors import DecodeError, SensorRefused, SourceError
+from posturewatch.errors import CharacteristicMissing, DecodeError, SourceError
 
 if TYPE_CHECKING:
     from posturewatch.drivers import Advert, Offered, Options, Steps
@@ -116,7 +116,7 @@ class WitmotionDriver:
         """It streams as soon as somebody listens; the rate is changed only if another one is wanted."""
         self._notify, self._write = _find(offered, _NOTIFY), _find(offered, _WRITE)
         if self._notify is None:
-            raise SensorRefused("the sensor has no data of WitMotion (FFE4 in FFE5): is it another maker's?")
+            raise CharacteristicMissing("the sensor has no data of WitMotion (FFE4 in FFE5): is it another maker's?")
         yield Subscribe(self._notify)
         if self._write is None:
             return

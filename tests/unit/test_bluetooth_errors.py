@@ -13,8 +13,9 @@ from bleak.exc import (
     BleakGATTProtocolError,
 )
 
-from posturewatch.errors import RadioUnavailable, SensorRefused, SourceError
-from posturewatch.sources.ble.errors import OutOfSlots, SensorLost, SensorNotFound, translate
+from posturewatch.drivers import Offered, Options, discover
+from posturewatch.errors import CharacteristicMissing, RadioUnavailable, SensorRefused, SourceError
+from posturewatch.sources.ble.errors import OutOfSlots, SensorLost, SensorNotFound, hint_at_cache, translate
 
 Reason = BleakBluetoothNotAvailableReason
 
@@ -75,6 +76,16 @@ def test_each_failure_is_one_line_that_helps(error, kind, part):
     assert "\n" not in str(said)
     if not isinstance(said, RadioUnavailable):
         assert str(said).startswith("sensor chest: ")
+
+
+@pytest.mark.parametrize(("is_bluez", "is_hinted"), [(True, True), (False, False)])
+@pytest.mark.parametrize("family", ["polar", "movesense", "witmotion", "infinitime", "sig_precise_acceleration_3d"])
+def test_bluez_that_remembers_former_firmware_is_told_to_forget_it(family, is_bluez, is_hinted):
+    with pytest.raises(CharacteristicMissing) as missing:
+        next(discover()[family].create(Options()).start(Offered(frozenset())))
+    assert ("bluetoothctl remove" in str(hint_at_cache(missing.value, is_bluez=is_bluez))) == is_hinted
+    other = SensorRefused("it is in its charger")
+    assert hint_at_cache(other, is_bluez=True) is other
 
 
 def test_what_is_ours_already_stays_as_it_is():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bleak import BleakClient
 
 from posturewatch.drivers import Ask, Characteristic, Offered, Pause, Read, Subscribe, Unsubscribe, Write
-from posturewatch.errors import SensorRefused, SourceError
+from posturewatch.errors import CharacteristicMissing, SourceError
 from posturewatch.sources.ble.errors import FOREIGN, SensorLost, translate
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ class Connection:
     def _find(self, char: Characteristic) -> BleakGATTCharacteristic:
         found = self._chars.get(char)
         if found is None:
-            raise SensorRefused(
+            raise CharacteristicMissing(
                 f"sensor {self._sensor}: it has no characteristic {char.uuid}: is it the right family, and its "
                 "firmware new?"
             )

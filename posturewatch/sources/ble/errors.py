@@ -16,7 +16,7 @@ from bleak.exc import (
     BleakGATTProtocolErrorCode,
 )
 
-from posturewatch.errors import RadioUnavailable, SensorRefused, SourceError
+from posturewatch.errors import CharacteristicMissing, RadioUnavailable, SensorRefused, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -77,6 +77,15 @@ def translate(error: BaseException, sensor: str | None = None) -> SourceError:
         if isinstance(error, kind):
             return translate_kind(error, who)
     return _translate_text(str(error) if isinstance(error, BleakError) else "", who)
+
+
+def hint_at_cache(error: SensorRefused, *, is_bluez: bool) -> SensorRefused:
+    """BlueZ looks at a sensor's characteristics once and remembers them: those that new firmware brings stay unseen."""
+    if not (is_bluez and isinstance(error, CharacteristicMissing)):
+        return error
+    return CharacteristicMissing(
+        f"{error}; if its firmware was changed, BlueZ remembers the old one: `bluetoothctl remove ADDRESS`"
+    )
 
 
 def _translate_radio(error: Any, _: str) -> SourceError:

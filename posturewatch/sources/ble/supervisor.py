@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 from posturewatch.drivers import BATTERY, Advert, GattDriver, Silence
 from posturewatch.errors import DecodeError, RadioUnavailable, SensorRefused, SourceError
 from posturewatch.sources.ble.connection import Connection, Notified
-from posturewatch.sources.ble.errors import OutOfSlots, SensorLost, SensorNotFound
+from posturewatch.sources.ble.errors import OutOfSlots, SensorLost, SensorNotFound, hint_at_cache
 from posturewatch.sources.ble.patience import Patience
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ class Supervisor:
 
     def _with_hint(self, error: SensorRefused, room_bytes: int) -> SensorRefused:
         """Short packets are behind many a strange refusal; what the system says of them may be wrong, though."""
+        error = hint_at_cache(error, is_bluez=self._adapter.radio.is_bluez)
         needed_bytes = self._sensor.family.capabilities.min_mtu - ATT_HEADER_BYTES
         if not 0 < room_bytes < needed_bytes:
             return error
