@@ -13,7 +13,6 @@ import numpy as np
 
 from posturewatch.drivers import (
     BATTERY,
-    LIKELY,
     NO,
     SURE,
     Ask,
@@ -31,6 +30,7 @@ from posturewatch.drivers import (
 )
 from posturewatch.drivers.clocks import WrappingClock
 from posturewatch.drivers.described_layout import Layout, Number, Scale, decode_first
+from posturewatch.drivers.described_match import Match
 from posturewatch.drivers.described_text import LineReader, TextLayout, decode_text
 from posturewatch.drivers.units import convert
 from posturewatch.errors import CharacteristicMissing, DecodeError, SensorRefused, SourceError
@@ -41,35 +41,6 @@ if TYPE_CHECKING:
     from posturewatch.drivers import Advert, Offered, Options, Request, Steps
 
 _MAX_PERIOD_MS = 60_000
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """What an advertisement must have; every condition that is given must hold."""
-
-    name_prefix: str | None = None
-    name_contains: str | None = None
-    company: int | None = None
-    service_uuid: str | None = None
-    service_data_uuid: str | None = None
-
-    def score(self, advert: Advert) -> int:
-        """A UUID of 128 bits is sure, a name or a maker is likely; nothing given is no match."""
-        name = advert.name or ""
-        conditions = {
-            LIKELY: [
-                self.name_prefix is None or name.startswith(self.name_prefix),
-                self.name_contains is None or self.name_contains in name,
-                self.company is None or self.company in advert.manufacturer,
-            ],
-            SURE: [
-                self.service_uuid is None or self.service_uuid in advert.service_uuids,
-                self.service_data_uuid is None or self.service_data_uuid in advert.service_data,
-            ],
-        }
-        if self == Match() or not all(conditions[LIKELY] + conditions[SURE]):
-            return NO
-        return LIKELY if self.service_uuid is None and self.service_data_uuid is None else SURE
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from posturewatch.drivers import Capabilities, Silence
-from posturewatch.drivers.described import Match, Preset, SetUp
+from posturewatch.drivers.described import Preset, SetUp
 from posturewatch.drivers.described_layout import SIZES, Layout, Number, Scale
+from posturewatch.drivers.described_match import Match
 from posturewatch.drivers.described_text import TextLayout
 from posturewatch.drivers.units import G_PER_UNIT
 
