@@ -12,21 +12,25 @@ from typing import Any
 import click
 
 from posturewatch.cli._broker_options import broker_options, read_broker
+from posturewatch.errors import UsageError
 
 S_PER_MIN = 60
 
 
 @click.command("why")
+@click.option("--wearer", metavar="ID", help="Only this one.")
 @click.option("--config", "path", type=click.Path(dir_okay=False, path_type=Path), help="Of the daemon to ask.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines.")
 @broker_options
-def command(*, path: Path | None, as_json: bool, broker: str | None, **access: Any) -> None:
+def command(*, wearer: str | None, path: Path | None, as_json: bool, broker: str | None, **access: Any) -> None:
     """Tell the last decision, to speak or to be silent.
 
     Asks the daemon of this configuration; if none runs, tells what it decided last and how old that is.  With --broker
     tells what the published states show.
     """
     found = asyncio.run(_find(path, broker, access))
+    if wearer is not None:
+        found["wearers"] = _choose(found["wearers"], wearer)
     if as_json:
         click.echo(json.dumps(found))
         return
@@ -35,6 +39,15 @@ def command(*, path: Path | None, as_json: bool, broker: str | None, **access: A
         age = f"; saved {told['age_s'] // S_PER_MIN} min ago, no daemon runs now" if "age_s" in told else ""
         now = f"now {told['reminder']}, load {told['load_pct']} %"
         click.echo(f"{told['wearer']}: {told['decision']}{moment}; {now}{age}")
+
+
+def _choose(told: list[dict[str, Any]], wearer: str) -> list[dict[str, Any]]:
+    chosen = [each for each in told if each["wearer"] == wearer]
+    if not chosen:
+        raise UsageError(
+            f"no wearer {wearer!r} is known there; known are {', '.join(sorted(each['wearer'] for each in told))}"
+        )
+    return chosen
 
 
 async def _find(path: Path | None, broker: str | None, access: dict[str, Any]) -> dict[str, Any]:

@@ -71,6 +71,28 @@ def test_what_was_held_and_set_is_kept_over_a_kill_a_moment_later(
     assert stat.S_IMODE(door.stat().st_mode) == 0o600
 
 
+@pytest.mark.parametrize("at_broker", [False, True], ids=["control socket", "broker"])
+def test_why_can_be_asked_for_one_of_several_wearers(
+    start_broker: Callable[..., Any],
+    configure: Callable[..., Path],
+    start: Callable[..., Any],
+    listen: Callable[..., Any],
+    at_broker: bool,
+) -> None:
+    port = start_broker().port
+    second = '[[wearer]]\nid = "bob"\n[[wearer.sensor]]\nid = "back"\nplacement = "chest"\nsource = "simulated"\n'
+    config, ears = configure(port, more=second), listen(port)
+    daemon = start("run", "--config", str(config))
+    ears.until("me/state")
+    ears.until("bob/state")
+    daemon.config, daemon.port = config, port
+    code, output, _ = say(start, daemon, "why", "--wearer", "bob", at_broker=at_broker)
+    assert (code, len(output.splitlines()), output[:5]) == (0, 1, "bob: ")
+    code, output, errors = say(start, daemon, "why", "--wearer", "eve", at_broker=at_broker)
+    assert (code, output) == (2, "")
+    assert errors == "posturewatch: no wearer 'eve' is known there; known are bob, me"
+
+
 def test_without_a_daemon_there_is_one_line_and_code_3(
     start_broker: Callable[..., Any], configure: Callable[..., Path], start: Callable[..., Any]
 ) -> None:
