@@ -89,7 +89,7 @@ def close(state: State, settings: Settings) -> tuple[State, list[Event]]:
     events: list[Event] = []
     for sensor, about in zip(state.sensors, settings.sensors, strict=True):
         for frames in close_second(sensor.framing, about.id):
-            sensor.rows += rows_of(sensor.features, frames)
+            _use(state, sensor, frames, settings, events)
             sensor.silent = False
     _run(state, settings, events, None)
     end_epoch = state.last_epoch + 1
@@ -117,9 +117,14 @@ def _take(
     if parts:
         sensor.silent = False
     for frames in parts:
-        if len(frames.epoch) and len(sensor.features.epoch) and frames.epoch[0] <= sensor.features.epoch[-1]:
-            _set_back(state, sensor, int(frames.epoch[0]), settings, events)
-        sensor.rows += rows_of(sensor.features, frames)
+        _use(state, sensor, frames, settings, events)
+
+
+def _use(state: State, sensor: SensorState, frames: Frames, settings: Settings, events: list[Event]) -> None:
+    """The features of seconds that are closed; they may be earlier than the last ones."""
+    if len(frames.epoch) and len(sensor.features.epoch) and frames.epoch[0] <= sensor.features.epoch[-1]:
+        _set_back(state, sensor, int(frames.epoch[0]), settings, events)
+    sensor.rows += rows_of(sensor.features, frames)
 
 
 def _set_back(state: State, sensor: SensorState, epoch: int, settings: Settings, events: list[Event]) -> None:
@@ -145,7 +150,7 @@ def _tick(state: State, now_ns: int, settings: Settings, events: list[Event]) ->
         framing = sensor.framing
         if framing.pending and now_ns >= (framing.second + 1) * NS_PER_S + about.lateness_ns:
             for frames in close_second(framing, about.id):
-                sensor.rows += rows_of(sensor.features, frames)
+                _use(state, sensor, frames, settings, events)
         closed = max(closed, (now_ns - about.lateness_ns) // NS_PER_S - 1)
         if not sensor.silent and now_ns - (framing.closed + 1) * NS_PER_S > HOLD_S * NS_PER_S + about.lateness_ns:
             sensor.silent = True

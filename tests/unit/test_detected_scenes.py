@@ -338,6 +338,15 @@ def test_five_minutes_on_ones_feet_are_a_break_to_a_thigh_sensor(stood_s: int, k
 # ---------------------------------------------------------------- gaps and clocks
 
 
+def test_a_second_that_a_tick_closes_after_the_clock_was_set_back_is_used_like_any_other() -> None:
+    about = settings_of(CHEST)
+    state, _ = watch(scene(sit(80)), about)
+    state, _ = advance(state, scene(sit(1), start_ns=START_NS + 59 * NS_PER_S), about)
+    ticked, _ = advance(state, Tick(START_NS + 65 * NS_PER_S), about)
+    closed, _ = close(state, about)
+    assert ticked.last_epoch == closed.last_epoch == START_S + 59
+
+
 @pytest.mark.parametrize(("gap_s", "bouts"), [(5, 1), (45, 1), (90, 2), (10_800, 2)])
 def test_a_gap_pauses_the_clocks_and_a_long_one_censors_the_posture(gap_s: int, bouts: int) -> None:
     about = settings_of(CHEST)
