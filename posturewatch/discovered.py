@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 DIAGNOSTIC, CONFIG = "diagnostic", "config"
 NEEDS_BOUTS = frozenset({"static_s", "shifts_per_h", "static_limit_min"})
+NEEDS_HEALTH = frozenset({"battery_pct"})  # only sensors that tell how they do
 NEEDS_ANGLE = frozenset({"inclination_deg", "hold_dose_pct"})
 
 

@@ -16,7 +16,17 @@ from typing import TYPE_CHECKING, Any
 
 from posturewatch import __version__
 from posturewatch.core.posture import INCLINED
-from posturewatch.discovered import BRIDGE, COMMANDS, EVENTS, NEEDS_ANGLE, NEEDS_BOUTS, SENSOR, SETTINGS, STATES
+from posturewatch.discovered import (
+    BRIDGE,
+    COMMANDS,
+    EVENTS,
+    NEEDS_ANGLE,
+    NEEDS_BOUTS,
+    NEEDS_HEALTH,
+    SENSOR,
+    SETTINGS,
+    STATES,
+)
 from posturewatch.types import Message, Verb
 
 if TYPE_CHECKING:
@@ -145,6 +155,8 @@ def _entities(subject: Subject) -> Iterator[Entity]:
         if entity.key in NEEDS_BOUTS and not subject.sees_bouts:
             continue
         if entity.key in NEEDS_ANGLE and not subject.sees_angle:
+            continue
+        if entity.key in NEEDS_HEALTH and not subject.sensors:
             continue
         if entity.key == Verb.SNOOZE:
             yield from (_snooze(entity, minutes) for minutes in subject.snooze_minutes)

@@ -105,6 +105,8 @@ class DesktopTexts:
     later: str
     skip: str
     refused: str
+    over: str
+    notices: Mapping[str, str]  # by event; filled from its details
     done: tuple[str, ...]
 
 
@@ -115,6 +117,12 @@ ENGLISH_DESKTOP = DesktopTexts(
     later="{minutes} min",
     skip="Skip",
     refused="That was not possible: {why}",
+    over="That reminder is over.",
+    notices={
+        "battery_low": "The battery of the sensor is low: {battery_pct:.0f} %.",
+        "not_worn": "The sensor is not worn; usually it is from {usually_worn_from}.",
+        "sensor_slipped": "The sensor {sensor} sits differently now: calibrate it anew.",
+    },
     done=("Break taken. Carry on.", "That was a real break.", "Done. The clock starts anew."),
 )
 

@@ -80,6 +80,8 @@ class DesktopNotes:
             self._ask(wearer, content, now_ns)
         elif content.get("event_type") == "break_completed" and content.get("cycle") == self._prompted.get(wearer):
             self._praise(wearer, content, now_ns)
+        elif content.get("event_type") in self._texts.notices:
+            self._notice(wearer, content, now_ns)
 
     def dismiss(self, wearer: str, note: Note) -> None:
         """The wearer closed it, or pressed a button: it is not to come again."""
@@ -88,7 +90,7 @@ class DesktopNotes:
 
     def refuse(self, wearer: str, why: str, now_ns: int) -> None:
         """What a button asked for was not possible: say so, since the prompt is gone."""
-        text = self._texts.refused.format(why=why)
+        text = self._texts.over if why == "stale" else self._texts.refused.format(why=why)
         self._notes[wearer] = Note(self._title(wearer), text, now_ns + self._brief_ns)
 
     def _ask(self, wearer: str, prompt: Mapping[str, Any], now_ns: int) -> None:
@@ -117,6 +119,18 @@ class DesktopNotes:
 
     def _praise(self, wearer: str, event: Mapping[str, Any], now_ns: int) -> None:
         text = done_text(self._prompted.pop(wearer), self._texts)
+        title = self._title(wearer, simulated=bool(event.get("simulated")))
+        self._notes[wearer] = Note(title, text, now_ns + self._brief_ns)
+
+    def _notice(self, wearer: str, event: Mapping[str, Any], now_ns: int) -> None:
+        """Once a day at most, and never in the place of a question."""
+        if self.wanted(wearer, now_ns) is not None:
+            return
+        detail = event.get("detail")
+        try:
+            text = self._texts.notices[event["event_type"]].format_map(detail if isinstance(detail, dict) else {})
+        except (KeyError, ValueError):
+            return  # of another version: it lacks what the wording tells
         title = self._title(wearer, simulated=bool(event.get("simulated")))
         self._notes[wearer] = Note(title, text, now_ns + self._brief_ns)
 

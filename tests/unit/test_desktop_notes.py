@@ -26,8 +26,8 @@ def state(reminder: str, cycle: str | None) -> Message:
     return Message(TOPICS.wearer("me", "state"), json.dumps({"reminder": reminder, "cycle": cycle}).encode())
 
 
-def happened(event_type: str, cycle: str | None) -> Message:
-    return for_event(TOPICS, "me", Happened(NOW_NS, event_type, cycle))[0]
+def happened(event_type: str, cycle: str | None, **detail: float | str) -> Message:
+    return for_event(TOPICS, "me", Happened(NOW_NS, event_type, cycle, detail))[0]
 
 
 def notes_after(*messages: Message, least_rung: int = 1, wearers: tuple[str, ...] = ("me",)) -> DesktopNotes:
@@ -81,6 +81,28 @@ def test_a_break_that_was_asked_for_is_thanked_once_and_one_that_was_not_is_left
     notes.take(done, NOW_NS)
     assert notes.wanted("me", NOW_NS) is None
     assert notes_after(happened("self_initiated", None), done).wanted("me", NOW_NS) is None
+
+
+@pytest.mark.parametrize(
+    ("event_type", "detail", "told"),
+    [
+        ("battery_low", {"battery_pct": 12}, "is low: 12 %"),
+        ("not_worn", {"usually_worn_from": "08:10"}, "usually it is from 08:10"),
+        ("sensor_slipped", {"sensor": "chest", "off_deg": 31.0}, "The sensor chest sits differently"),
+    ],
+)
+def test_a_notice_is_told_quietly_for_a_minute_but_never_in_the_place_of_a_question(
+    event_type: str, detail: dict[str, Any], told: str
+) -> None:
+    notice = happened(event_type, None, **detail)
+    note = notes_after(notice).wanted("me", NOW_NS)
+    assert note is not None
+    assert told in note.text
+    assert (note.is_quiet, note.has_buttons, note.until_ns) == (True, False, NOW_NS + 60 * NS_PER_S)
+    asked = notes_after(prompt("c1"), notice).wanted("me", NOW_NS)
+    assert asked is not None
+    assert asked.cycle == "c1"
+    assert notes_after(happened(event_type, None)).wanted("me", NOW_NS) is None  # without its details
 
 
 def test_a_test_prompt_outlives_the_state_but_not_a_minute() -> None:

@@ -52,6 +52,11 @@ def announce(one: Announcer, *wearers: str, base: str = "posturewatch") -> dict[
     return {message.topic: message.payload for message in messages}
 
 
+def test_there_is_a_battery_only_where_a_sensor_can_tell() -> None:
+    assert "battery_pct" not in parts_of()
+    assert "battery_pct" in parts_of(replace(ANNA, sensors=("strap",)))
+
+
 def test_every_entity_has_an_id_of_its_own_and_its_name_makes_its_entity_id() -> None:
     both = discovery(HOME, [replace(ANNA, sensors=("strap", "tag")), Subject("bridge")])
     devices = [content(message) for message in both]
