@@ -165,6 +165,7 @@ def test_unattended_it_reaches_a_published_state_and_a_reminder_in_time(home: di
     assert "first state, on posturewatch/wearer/me/state: wear unknown" in done.stdout
     assert "with samples: wear unknown, motion" in done.stdout
     assert "test reminder, on posturewatch/wearer/me/reminder: This is a test reminder" in done.stdout
+    assert "no reminders at 20:00-07:00; at any hour with quiet_hours = []" in done.stdout
     assert "no service" in done.stdout
     assert "reminders are not shown on a desktop: none answers in this session" in done.stdout
     text = config_of(home).read_text()
