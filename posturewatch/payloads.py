@@ -208,7 +208,7 @@ class WearerSettings(Payload):
     sedentary_limit_min: float
     level: Level = Field(description="The lowest level that prompts: shift means both, break means breaks only.")
     top_rung: Annotated[int, Field(ge=0, le=3)]
-    quiet_hours: str = Field(description="20:00-07:00, off, or default for what the configuration says.")
+    quiet_hours: str = Field(description="20:00-07:00, mon-fri 20:00-07:00, off, or default for the configuration's.")
     reminders: bool
 
 

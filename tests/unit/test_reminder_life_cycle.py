@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from posturewatch.core.body import Body
 from posturewatch.core.pipeline import shift_times
 from posturewatch.core.reminding import command, initial, limits_in_force, step
+from posturewatch.core.reminding.budgets import find_quiet
 from posturewatch.core.settings import Limits, Reminding, Settings
 from posturewatch.rules import discover
 from posturewatch.types import (
@@ -37,6 +39,7 @@ from posturewatch.types import (
 START_S = 1_700_000_000 - 1_700_000_000 % 86_400 + 8 * 3600  # eight in the morning
 P = ReminderPhase
 MIN = 60
+QUIET_HINT = "quiet_hours must be like 20:00-07:00 or mon-fri 20:00-07:00, or off, or default, not "
 
 
 class Wearer:
@@ -710,8 +713,10 @@ def test_lower_limit_acts_at_once():
         ("level", "loud", "level must be shift (prompts of both levels) or break (breaks only), not loud"),
         ("reminders", "maybe", "reminders must be on or off, not maybe"),
         ("top_rung", 1.5, "top_rung must be a whole number from 0 to 3, not 1.5"),
-        ("quiet_hours", "8-9", "quiet_hours must be like 20:00-07:00, or off, or default, not 8-9"),
-        ("quiet_hours", "8:00-08:00", "quiet_hours must be like 20:00-07:00, or off, or default, not 8:00-08:00"),
+        ("quiet_hours", "8-9", QUIET_HINT + "8-9"),
+        ("quiet_hours", "someday 20:00-07:00", QUIET_HINT + "someday 20:00-07:00"),
+        ("quiet_hours", "mon- 20:00-07:00", QUIET_HINT + "mon- 20:00-07:00"),
+        ("quiet_hours", "8:00-08:00", QUIET_HINT + "8:00-08:00"),
     ],
 )
 def test_setting_that_cannot_be_is_refused_with_the_range(key, value, error):
@@ -740,6 +745,40 @@ def test_quiet_hours_can_be_set_in_local_time(span, quiet):
     wearer = Wearer().sit(1)  # just after eight
     assert wearer.say(Verb.SET, key="quiet_hours", value=span).ok
     assert (wearer.state.hold_reason == "quiet hours") is quiet
+
+
+@pytest.mark.parametrize(
+    ("moment", "quiet", "changes"),
+    [
+        ("2026-03-06T19:59", False, "2026-03-06T20:00"),  # a Friday
+        ("2026-03-06T23:00", True, "2026-03-07T07:00"),
+        ("2026-03-07T06:59", True, "2026-03-07T07:00"),
+        ("2026-03-07T07:00", False, "2026-03-09T20:00"),
+        ("2026-03-08T23:00", False, "2026-03-09T20:00"),
+        ("2026-03-09T06:00", False, "2026-03-09T20:00"),  # a Monday: that of Sunday would still go on
+        ("2026-03-09T20:00", True, "2026-03-10T07:00"),
+    ],
+)
+def test_quiet_hours_can_be_set_for_the_days_on_which_they_begin(moment, quiet, changes):
+    wearer = Wearer().sit(1)
+    assert wearer.say(Verb.SET, key="quiet_hours", value="Mon-Fri 20:00-7:00").value == "mon-fri 20:00-07:00"
+    settings = Wearer(utc_offsets=((0, 3600),)).settings
+
+    def at_ns(local: str) -> int:
+        return round(datetime.fromisoformat(f"{local}+01:00").timestamp()) * NS_PER_S
+
+    assert find_quiet(wearer.state, settings, at_ns(moment)) == (quiet, at_ns(changes))
+
+
+@pytest.mark.parametrize(
+    ("days", "first"), [("sat,sun", "2026-03-07"), ("fri-mon", "2026-03-06"), ("wed", "2026-03-11")]
+)
+def test_days_of_quiet_hours_are_lists_and_ranges_over_the_weekend(days, first):
+    wearer = Wearer().sit(1)
+    assert wearer.say(Verb.SET, key="quiet_hours", value=f"{days} 12:00-13:00").ok
+    thursday_ns = round(datetime(2026, 3, 5, 14, tzinfo=UTC).timestamp()) * NS_PER_S
+    noon_ns = round(datetime.fromisoformat(f"{first}T12:00+00:00").timestamp()) * NS_PER_S
+    assert find_quiet(wearer.state, wearer.settings, thursday_ns) == (False, noon_ns)
 
 
 def test_calibrate_is_refused_with_the_way_to_do_it():

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from posturewatch.rules import Rule
 
 DAY_S = 86_400
+EPOCH_WEEKDAY = 3  # 1 January 1970 was a Thursday, and Monday is 0
 HOUR_NS = 3600 * NS_PER_S
 MIN_NS = 60 * NS_PER_S
 FOREVER_NS = 1 << 62
@@ -84,11 +85,18 @@ def find_quiet(state: ReminderState, settings: Settings, now_ns: int) -> tuple[b
                 changes_ns = min(changes_ns, from_ns)
         return False, changes_ns
     offset_s, changes_ns = offset_at(manners.utc_offsets, now_ns)
-    minute_ns = (now_ns + offset_s * NS_PER_S) % (DAY_S * NS_PER_S)
+    shown_ns, day_ns = now_ns + offset_s * NS_PER_S, DAY_S * NS_PER_S
     from_ns, until_ns = state.quiet_from_min * MIN_NS, state.quiet_to_min * MIN_NS
-    day_ns = DAY_S * NS_PER_S
-    to_start_ns, to_end_ns = (from_ns - minute_ns) % day_ns or day_ns, (until_ns - minute_ns) % day_ns or day_ns
-    return to_end_ns < to_start_ns, min(now_ns + min(to_start_ns, to_end_ns), changes_ns)
+    length_ns = (until_ns - from_ns) % day_ns
+    today = shown_ns // day_ns
+    for day in range(today - 1, today + 8):  # the silence of yesterday may go on; the next one comes within a week
+        if state.quiet_weekdays >> (day + EPOCH_WEEKDAY) % 7 & 1:
+            starts_ns = day * day_ns + from_ns
+            if shown_ns < starts_ns:
+                return False, min(now_ns + starts_ns - shown_ns, changes_ns)
+            if shown_ns < starts_ns + length_ns:
+                return True, min(now_ns + starts_ns + length_ns - shown_ns, changes_ns)
+    return False, changes_ns
 
 
 def find_period(turn: Turn) -> tuple[str, str, int]:

@@ -25,7 +25,8 @@ SEDENTARY_MIN = (15.0, 120.0)
 HIGHEST_RUNG = 3
 WORDS_ON = ("on", "true", "1", "yes")
 WORDS_OFF = ("off", "false", "0", "no")
-SPAN = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\s*-\s*([01]?\d|2[0-3]):([0-5]\d)")
+SPAN = re.compile(r"(?:([a-z,-]{3,27})\s+)?([01]?\d|2[0-3]):([0-5]\d)\s*-\s*([01]?\d|2[0-3]):([0-5]\d)")
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def values_in_force(state: ReminderState, settings: Settings) -> dict[str, float | str | bool]:
@@ -114,18 +115,37 @@ def _set_top_rung(turn: Turn, value: Value) -> Value:
 
 
 def _set_quiet_hours(turn: Turn, value: Value) -> Value:
-    """Every day from one local time to another; `off` for none, `default` for what the configuration says."""
+    """From one local time to another, on every day or on some; `off` for none, `default` for the configuration's."""
     state, word = turn.state, str(value).strip().lower()
     if word in ("off", "default"):
         state.quiet_hours = None if word == "default" else word
         return word
     span = SPAN.fullmatch(word)
-    if span is None or span[1].zfill(2) + span[2] == span[3].zfill(2) + span[4]:
-        raise CommandError(f"quiet_hours must be like 20:00-07:00, or off, or default, not {word[:40]}")
-    from_h, from_min, to_h, to_min = (int(part) for part in span.groups())
+    weekdays = 0 if span is None else _read_weekdays(span[1])
+    if span is None or not weekdays or span[2].zfill(2) + span[3] == span[4].zfill(2) + span[5]:
+        right = "20:00-07:00 or mon-fri 20:00-07:00"
+        raise CommandError(f"quiet_hours must be like {right}, or off, or default, not {word[:40]}")
+    from_h, from_min, to_h, to_min = (int(part) for part in span.groups()[1:])
     state.quiet_from_min, state.quiet_to_min = 60 * from_h + from_min, 60 * to_h + to_min
-    state.quiet_hours = f"{from_h:02}:{from_min:02}-{to_h:02}:{to_min:02}"
+    state.quiet_weekdays = weekdays
+    days = f"{span[1]} " if span[1] else ""
+    state.quiet_hours = f"{days}{from_h:02}:{from_min:02}-{to_h:02}:{to_min:02}"
     return state.quiet_hours
+
+
+def _read_weekdays(words: str | None) -> int:
+    """`mon-fri`, `sat,sun` as one bit a day; all seven if none is named, 0 for what names none."""
+    if words is None:
+        return 0b111_1111
+    found = 0
+    for part in words.split(","):
+        first, dash, last = part.partition("-")
+        if first not in WEEKDAYS or (last if dash else first) not in WEEKDAYS:
+            return 0
+        at, end = WEEKDAYS.index(first), WEEKDAYS.index(last if dash else first)
+        for day in range(at, end + 1 if end >= at else end + 8):
+            found |= 1 << day % 7
+    return found
 
 
 _SETTERS: dict[str, Callable[[Turn, Value], Value]] = {

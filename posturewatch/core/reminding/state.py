@@ -129,6 +129,7 @@ class ReminderState:
     quiet_hours: str | None = None  # "HH:MM-HH:MM" local, or "off"
     quiet_from_min: int = 0
     quiet_to_min: int = 0
+    quiet_weekdays: int = 0b111_1111  # on which they begin; Monday is the lowest bit
 
     # for doing nothing quickly
     last_ns: int = 0
