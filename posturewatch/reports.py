@@ -84,11 +84,11 @@ class Reports:
 
     async def follow_sensors(self) -> None:
         """Say at once when a sensor is lost, is back or at fault; its battery goes into its wearer's state."""
-        said: dict[str, tuple[bool, str | None]] = {}
+        said: dict[str, tuple[bool, str | None, int]] = {}
         while self.sensors:
             for name, health in self.sensors.items():
-                stands = (health.is_connected, health.fault)
-                if said.get(name, (False, None)) != stands:
+                stands = (health.is_connected, health.fault, health.reconnects)
+                if said.get(name, (False, None, 0)) != stands:
                     said[name] = stands
                     self.outbox.put(messages.sensor_health(self.topics, health, self.clock.now_ns()))
             for watch in self.watches:

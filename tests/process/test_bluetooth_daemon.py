@@ -127,7 +127,7 @@ def test_a_recording_of_a_sensor_names_nobody_and_can_be_replayed(
     radio.start("polar_h10")
     path = configure(1, POLAR, f'[bluetooth]\nradio = "{radio.radio}"')
     out = tmp_path / "day.jsonl"
-    recorder = start("record", "--config", str(path), "-o", str(out), "--duration", "5s")
+    recorder = start("record", "--config", str(path), "-o", str(out), "--duration", "10s")
     assert recorder.wait() == 0
     text = out.read_text()
     assert ADDRESS not in text

@@ -46,7 +46,7 @@ WEARER = '[[wearer]]\nid = "me"\n[[wearer.sensor]]\nid = "chest"\nplacement = "c
 DEMO = "posturewatch demo"
 INSTEAD = (
     (re.compile(r"^posturewatch run\b"), "posturewatch run --check"),
-    (re.compile(r"^posturewatch demo$"), "posturewatch demo --once --speed 600"),
+    (re.compile(r"^posturewatch demo$"), "posturewatch demo --once --speed 300"),
     (re.compile(r"(?<=posturewatch simulate )(?:office-day|meeting)\b"), "still-upright"),  # a shorter day
     (re.compile(r"(?<=127\.0\.0\.1:)1883\b|(?<=-p )1883\b"), "{port}"),
 )

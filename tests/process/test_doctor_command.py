@@ -22,7 +22,7 @@ from posturewatch.checks import bluetooth
 from posturewatch.cli import group
 
 PROGRAM = [sys.executable, "-m", "posturewatch"]
-HEALTHY_S = 5.0
+HEALTHY_S = 10.0  # 1 to 3 s where nothing else runs; four test processes share two cores
 BOUNDED_S = 10.0
 
 

@@ -130,7 +130,7 @@ def test_a_simulated_day_is_written_replayed_and_scored(run):
 
 
 def test_the_demo_shows_a_cycle(run):
-    lines = [json.loads(line) for line in run("demo", "--once", "--json", "--speed", "600").splitlines()]
+    lines = [json.loads(line) for line in run("demo", "--once", "--json", "--speed", "300").splitlines()]
     assert any(line["topic"].endswith("/reminder") for line in lines)
 
 
