@@ -193,5 +193,13 @@ def test_the_end_of_a_meeting_leaves_the_wearers_own_hold_in_force(prompted: Any
     assert prompted.home.state("sensor.posturewatch_me_hold_reason") == "mine"
 
 
+def test_what_ended_while_home_assistant_was_away_is_cleared_when_it_is_back(prompted: Any) -> None:
+    pushed = len(prompted.phone.pushed)
+    prompted.home.stop()
+    prompted.home.start()
+    assert new_push(prompted, "me", pushed)["message"] == "clear_notification"
+    prompted.home.until_state("sensor.posturewatch_me_hold_reason", "mine", within_s=30)
+
+
 def test_home_assistant_had_nothing_to_complain_of(prompted: Any) -> None:
     assert prompted.home.complaints() == []
