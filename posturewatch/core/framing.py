@@ -29,6 +29,7 @@ BLOCK_NS = NS_PER_S // BLOCKS_PER_FRAME
 JUMP_BACK_NS = 5 * NS_PER_S  # a clock set back by more starts the grid anew; less is a late sample
 FEWEST_VALUES = 3  # of one axis, to tell the size of a digit
 MANY_GAPS = 20
+LARGE_BATCH = 4096  # samples
 CHUNK_SAMPLES = 65_536  # small enough for the cache, large enough that the calls do not count (benchmarks)
 
 
@@ -99,12 +100,12 @@ def _take(state: FramingState, batch: SampleBatch, out: list[Frames]) -> None:
     state.pending.append(batch)
     if last == state.second:
         return
-    t_ns, acc = _joined(state.pending)
+    head, t_ns, acc = _opened(state, batch)
     split = int(np.searchsorted(t_ns, last * NS_PER_S))
+    state.closed = max(state.closed, int(t_ns[split - 1]) // NS_PER_S if split else state.second)
     state.pending = [SampleBatch(batch.sensor, t_ns[split:], acc[split:])]
     state.second = last
-    state.closed = max(state.closed, int(t_ns[split - 1]) // NS_PER_S)
-    start = 0
+    start, first_out = 0, len(out)
     while start < split:
         stop = min(start + CHUNK_SAMPLES, split)
         if stop < split:  # cut at a second, so that no sum is split
@@ -113,6 +114,19 @@ def _take(state: FramingState, batch: SampleBatch, out: list[Frames]) -> None:
                 stop = int(np.searchsorted(t_ns, (int(t_ns[start]) // NS_PER_S + 1) * NS_PER_S))
         out.append(_sums(batch.sensor, t_ns[start:stop], acc[start:stop]))
         start = stop
+    if head is not None:
+        out[first_out : first_out + 1] = [join([head, *out[first_out : first_out + 1]])]
+
+
+def _opened(state: FramingState, batch: SampleBatch) -> tuple[Frames | None, Int64Array, Int32Array]:
+    """What waits and the batch that was put beside it, in one; of a large batch only the open second is copied."""
+    if len(state.pending) == 1 or len(batch.t_ns) < LARGE_BATCH:
+        return None, *_joined(state.pending)
+    cut = int(np.searchsorted(batch.t_ns, (state.second + 1) * NS_PER_S))
+    parts = state.pending[:-1]
+    if cut:
+        parts.append(SampleBatch(batch.sensor, batch.t_ns[:cut], batch.acc_10ug[:cut]))
+    return _sums(batch.sensor, *_joined(parts)), batch.t_ns[cut:], batch.acc_10ug[cut:]
 
 
 def _joined(parts: list[SampleBatch]) -> tuple[Int64Array, Int32Array]:

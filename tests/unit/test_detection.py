@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from posturewatch.core.framing import CLIP_10UG, FramingState, close_second, frame
+from posturewatch.core.framing import CLIP_10UG, FramingState, close_second, frame, join
 from posturewatch.core.pipeline import State, advance, close, initial
 from posturewatch.core.settings import SensorSettings, SensorTraits, Settings
 from posturewatch.rules import discover
@@ -54,6 +55,23 @@ def test_frames_are_the_exact_sums_of_their_samples() -> None:
         assert int(got.clipped[i]) == sum(bool((np.abs(acc[k]) > CLIP_10UG).any()) for k in inside)
         blocks = [(int(t_ns[k]) % NS_PER_S) // 100_000_000 for k in inside]
         assert got.block_n[i].tolist() == [blocks.count(b) for b in range(10)]
+
+
+@pytest.mark.parametrize("cut", [0, 37, 60, 19_990])
+@pytest.mark.parametrize("length_s", [1, 3, 400])
+def test_large_batches_give_the_frames_of_one_whole(cut: int, length_s: int) -> None:
+    draw = np.random.default_rng(cut + length_s)
+    t_ns = START_NS + np.sort(draw.integers(0, length_s * NS_PER_S, 20_000))
+    acc = draw.integers(-200_000, 200_000, (20_000, 3)).astype(np.int32)
+
+    def frames(*edges: int) -> list[list[object]]:
+        framing, parts = FramingState(), []
+        for start, stop in pairwise(edges):
+            parts += frame(framing, SampleBatch("s", t_ns[start:stop], acc[start:stop]))
+        whole = join(parts + close_second(framing, "s"))
+        return [getattr(whole, name).tolist() for name in ("epoch", "n", "block_n", "block_sum", "sumsq", "norm_sumsq")]
+
+    assert frames(0, cut, 20_000) == frames(0, 20_000)
 
 
 def test_a_sample_that_comes_after_its_second_closed_is_counted_and_left_out() -> None:
