@@ -80,7 +80,7 @@ class DesktopNotes:
             self._ask(wearer, content, now_ns)
         elif content.get("event_type") == "break_completed" and content.get("cycle") == self._prompted.get(wearer):
             self._praise(wearer, content, now_ns)
-        elif content.get("event_type") in self._texts.notices:
+        elif str(content.get("event_type")) in self._texts.notices:
             self._notice(wearer, content, now_ns)
 
     def dismiss(self, wearer: str, note: Note) -> None:
@@ -114,7 +114,7 @@ class DesktopNotes:
         note = self._notes.get(wearer)
         if note is None or not note.closes_with_cycle:
             return
-        if state.get("cycle") != note.cycle or state.get("reminder") not in OPEN:
+        if state.get("cycle") != note.cycle or str(state.get("reminder")) not in OPEN:
             del self._notes[wearer]
 
     def _praise(self, wearer: str, event: Mapping[str, Any], now_ns: int) -> None:
