@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from posturewatch.errors import ConfigError, MissingExtra, SinkError
 from posturewatch.mqtt_settings import MqttSettings
+from posturewatch.running import end
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -224,20 +225,11 @@ async def _last_words(process: asyncio.subprocess.Process) -> str:
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
-    """End it and wait for it; also when we are being cancelled."""
+    """End it, or say that it ended before."""
     if process.returncode is not None:
         log.warning("the embedded broker ended by itself (exit code %s)", process.returncode)
         return
-    process.terminate()
-    try:
-        async with asyncio.timeout(STOP_S):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-    finally:
-        if process.returncode is None:
-            process.kill()
+    await end(process, STOP_S)
 
 
 def _write_private(path: Path, text: str) -> Path:

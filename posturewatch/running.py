@@ -1,4 +1,4 @@
-"""Another program, run for its answer: bounded in time, never waited for, asked nothing."""
+"""Other programs: run for an answer, bounded in time and asked nothing; and ended."""
 
 from __future__ import annotations
 
@@ -40,3 +40,19 @@ async def run_for_output(command: Sequence[str], environ: Mapping[str, str], lim
                 process.kill()
             await process.wait()
     return process.returncode, output.decode(errors="replace")
+
+
+async def end(process: asyncio.subprocess.Process, patience_s: float) -> None:
+    """End it and wait for it, politely for `patience_s`; also when we are being cancelled."""
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        async with asyncio.timeout(patience_s):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()

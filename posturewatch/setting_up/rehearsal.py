@@ -14,6 +14,7 @@ from posturewatch.control import NoDaemon, ask, socket_path
 from posturewatch.errors import PosturewatchError
 from posturewatch.link import connected
 from posturewatch.messages import Topics
+from posturewatch.running import end
 from posturewatch.setting_up.service import find_program
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ async def _daemon(talk: Dialogue, draft: Draft, door: Path, environ: Mapping[str
         await _until_there(process, door, words)
         yield
     finally:
-        await _stop(process)
+        await end(process, STOP_S)
         await words
 
 
@@ -163,18 +164,3 @@ async def _show_state(talk: Dialogue, link: Any, topic: str) -> None:
 def _describe(state: Mapping[str, Any]) -> str:
     told = ", ".join(f"{key} {state[key]}" for key in ("wear", "motion", "posture", "reminder"))
     return told if state["inclination_deg"] is None else f"{told}, inclination {state['inclination_deg']} degrees"
-
-
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is not None:
-        return
-    process.terminate()
-    try:
-        async with asyncio.timeout(STOP_S):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-    finally:
-        if process.returncode is None:
-            process.kill()
