@@ -130,11 +130,10 @@ def _use(state: State, sensor: SensorState, frames: Frames, settings: Settings, 
 def _set_back(state: State, sensor: SensorState, epoch: int, settings: Settings, events: list[Event]) -> None:
     """The clock was set back: move all that is remembered with it, so that nothing grows and nothing is lost."""
     _run(state, settings, events, None)
-    delta_s = epoch - (sensor.last_epoch + 1)
-    if delta_s >= 0:
-        return
     sensor.features = FeatureState()
-    shift_times(state, delta_s)
+    delta_s = epoch - (sensor.last_epoch + 1)
+    if delta_s < 0:  # else another sensor's clock went first, and took all moments with it
+        shift_times(state, delta_s)
 
 
 def _frontier(state: State) -> int | None:

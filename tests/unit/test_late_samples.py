@@ -35,6 +35,24 @@ def test_a_stalled_link_that_delivers_everything_in_the_end_leaves_the_wearer_kn
     assert state.body.sedentary_s > 280
 
 
+def test_two_sensors_whose_clocks_go_back_by_different_times_are_both_heard_on():
+    """The first takes all moments with it; the seconds the second one looks back at are later ones then."""
+    about = Settings("me", (SensorSettings("a", Placement.CHEST), SensorSettings("b", Placement.THIGH)), discover())
+    batch = samples(load("demo-cycle"), seed=3, start_ns=START_NS, chunk_s=100.0, duration_s=100)
+    found = next(iter(batch))
+
+    def from_second(sensor: str, second: int) -> SampleBatch:
+        return SampleBatch(sensor, found.t_ns + second * NS_PER_S, found.acc_10ug)
+
+    state = initial(about)
+    both = [from_second("a", 20), from_second("b", 20), Tick(START_NS + 130 * NS_PER_S)]
+    state, _ = advance_all(state, both, about)
+    for sensor, second in (("a", -3600), ("b", 90), ("a", -3500)):
+        state, _ = advance(state, from_second(sensor, second), about)
+    state, _ = advance(state, Tick(START_NS - 3390 * NS_PER_S), about)
+    assert state.body.link is Link.OK
+
+
 def test_many_at_once_are_the_same_as_one_by_one():
     items = [item for batch in batches(240) for item in (batch, Tick(int(batch.t_ns[-1])))]
     one, many = initial(SETTINGS), initial(SETTINGS)
