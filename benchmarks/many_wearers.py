@@ -45,7 +45,7 @@ ROOMS = {  # what the time is spent on, by a part of the path; the first that fi
         "typing",
         "enum",
     ),
-    "MQTT client, both ways": ("paho/", "aiomqtt/", "posturewatch/link.py", "posturewatch/sources/mqtt.py"),
+    "MQTT client, both ways": ("paho/", "aiomqtt/", "posturewatch/mqtt/link.py", "posturewatch/sources/mqtt.py"),
     "samples: decoding": ("posturewatch/drivers/", "json/"),
     "snapshots": ("posturewatch/store", "core/snapshot"),
     "stage 1: frames, features": ("core/framing", "core/features", "core/timebase", "core/motion", "numpy/"),

@@ -16,24 +16,24 @@ import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from posturewatch.access import broker_of
-from posturewatch.announcing import Announcer
-from posturewatch.broker import DEFAULT_PORT, BrokerDied
+from posturewatch.calibrating.glimpses import Glimpses
 from posturewatch.config import kept_path, load, read_kept, to_mapped_topics, write_calibration
-from posturewatch.control import listening, socket_path
-from posturewatch.desk import Desk
-from posturewatch.discovery import subject_of
 from posturewatch.errors import CommandError, ConfigError, MissingExtra, SnapshotError
-from posturewatch.glimpses import Glimpses
-from posturewatch.messages import Topics
-from posturewatch.reports import Reports
+from posturewatch.home_assistant.discovery import subject_of
+from posturewatch.mqtt.access import broker_of
+from posturewatch.mqtt.announcing import Announcer
+from posturewatch.mqtt.embedded_broker import DEFAULT_PORT, BrokerDied
+from posturewatch.publishing.messages import Topics
+from posturewatch.requests.control_socket import listening, socket_path
+from posturewatch.requests.desk import Desk
+from posturewatch.requests.surroundings import Neighbourhood
 from posturewatch.sinks import SinkContext, find_sink
 from posturewatch.sinks.assembly import build_local_sinks, check_local_sinks
 from posturewatch.sinks.outbox import Outbox, Outlets
 from posturewatch.sources.assembly import SourceContext, build_sources
 from posturewatch.sources.packet_queue import PacketQueue
+from posturewatch.status.reports import Reports
 from posturewatch.store import SnapshotStore, lock_folder
-from posturewatch.surroundings import Neighbourhood
 from posturewatch.systemd import ServiceNotice
 from posturewatch.types import NS_PER_S
 from posturewatch.watch import Watch
@@ -41,12 +41,12 @@ from posturewatch.watch import Watch
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from posturewatch.access import Access
-    from posturewatch.broker import EmbeddedBroker
     from posturewatch.clock import Clock
     from posturewatch.config import LoadedConfig, Wearer
     from posturewatch.core.settings import Calibration, Settings
-    from posturewatch.link import Received
+    from posturewatch.mqtt.access import Access
+    from posturewatch.mqtt.embedded_broker import EmbeddedBroker
+    from posturewatch.mqtt.link import Received
     from posturewatch.signals import Signals
     from posturewatch.sinks.mqtt import MqttSink
     from posturewatch.sources.assembly import Sources

@@ -25,16 +25,16 @@ from posturewatch.config import (
     Wearer,
     write_calibration,
 )
-from posturewatch.discovery import forget
 from posturewatch.errors import BrokerRefused, BrokerUnavailable, PosturewatchError
-from posturewatch.link import connected
-from posturewatch.messages import Topics
+from posturewatch.home_assistant.discovery import forget
+from posturewatch.mqtt.link import connected
+from posturewatch.publishing.messages import Topics
 from posturewatch.sinks.jsonl import payload_of
 from posturewatch.sources.simulated import SimulatedSensor, find_scenario, find_upright
 from posturewatch.types import NS_PER_S, Placement
 
 if TYPE_CHECKING:
-    from posturewatch.broker import EmbeddedBroker
+    from posturewatch.mqtt.embedded_broker import EmbeddedBroker
     from posturewatch.signals import Signals
     from posturewatch.types import Message
     from posturewatch.watch import Watch

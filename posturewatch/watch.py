@@ -7,18 +7,19 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from posturewatch import messages
-from posturewatch.capturing import PATIENCE_NS
+from posturewatch.calibrating.capturing import PATIENCE_NS
+from posturewatch.calibrating.uprights import Slipped, Uprights
 from posturewatch.core import pipeline
 from posturewatch.core.reminding import values_in_force
 from posturewatch.core.snapshot import dump_state, load_state
 from posturewatch.core.state import State, initial
 from posturewatch.errors import CommandError, SnapshotError
-from posturewatch.explaining import explain_state
-from posturewatch.health import lowest_battery_pct
-from posturewatch.messages import for_event, prompt_key, wearer_state
-from posturewatch.notices import Notices
-from posturewatch.pacing import ShiftRate, StateThrottle
+from posturewatch.publishing import messages
+from posturewatch.publishing.messages import for_event, prompt_key, wearer_state
+from posturewatch.publishing.notices import Notices
+from posturewatch.publishing.pacing import ShiftRate, StateThrottle
+from posturewatch.status.explaining import explain_state
+from posturewatch.status.health import lowest_battery_pct
 from posturewatch.types import (
     NS_PER_S,
     CommandResult,
@@ -32,16 +33,15 @@ from posturewatch.types import (
     Wear,
     Withdrawn,
 )
-from posturewatch.uprights import Slipped, Uprights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from posturewatch.capturing import Capture
+    from posturewatch.calibrating.capturing import Capture
     from posturewatch.core.settings import Calibration, Settings
-    from posturewatch.health import SensorHealth
-    from posturewatch.messages import Topics
+    from posturewatch.publishing.messages import Topics
     from posturewatch.sinks.outbox import Outbox, Outlets
+    from posturewatch.status.health import SensorHealth
     from posturewatch.types import Command, Event, Incoming, Message
 
 log = logging.getLogger(__name__)

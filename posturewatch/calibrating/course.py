@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from posturewatch.calibrating.capturing import choose_sensor
 from posturewatch.calibrating.guide import Guide
 from posturewatch.calibrating.streams import DaemonStream, open_sensor
-from posturewatch.capturing import choose_sensor
 from posturewatch.clock import read_wall_ns
 from posturewatch.config import kept_path, write_calibration
-from posturewatch.control import ANSWER_S, NoDaemon, ask, socket_path
 from posturewatch.errors import CommandError, ConfigError, UsageError
+from posturewatch.requests.control_socket import ANSWER_S, NoDaemon, ask, socket_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from posturewatch.calibrating.judging import Outcome
     from posturewatch.config import LoadedConfig, Sensor, Wearer
     from posturewatch.core.settings import Calibration
-    from posturewatch.dialogue import Dialogue
+    from posturewatch.terminal.dialogue import Dialogue
 
 
 def find_sensor(loaded: LoadedConfig, wearer: str | None, sensor: str | None) -> tuple[Wearer, Sensor]:

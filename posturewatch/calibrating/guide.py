@@ -11,11 +11,11 @@ from posturewatch.core.calibration import ADVICE, Fault, angle_deg, find_pose_fa
 from posturewatch.types import Placement
 
 if TYPE_CHECKING:
+    from posturewatch.calibrating.capturing import Captured
     from posturewatch.calibrating.streams import Stream
-    from posturewatch.capturing import Captured
     from posturewatch.core.calibration import Pose
     from posturewatch.core.settings import Vector
-    from posturewatch.dialogue import Dialogue
+    from posturewatch.terminal.dialogue import Dialogue
 
 SIT_S, STAND_S, WALK_S, BEND_S, LONG_WALK_S = 8.0, 6.0, 9.0, 5.0, 25.0
 LEAST_ROWS = 3  # of a sensor that speaks every few seconds

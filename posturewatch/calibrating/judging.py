@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from posturewatch.capturing import Captured
+from posturewatch.calibrating.capturing import Captured
 from posturewatch.core.calibration import (
     ADVICE,
     MIN_POSE_S,

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from posturewatch.capturing import Capture, Captured
+from posturewatch.calibrating.capturing import Capture, Captured
 from posturewatch.clock import WallClock
-from posturewatch.control import ask
 from posturewatch.errors import CommandError, SourceError
+from posturewatch.requests.control_socket import ask
 from posturewatch.sources.assembly import SourceContext, build_sources
 from posturewatch.types import RawSamples, SampleBatch
 

@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from posturewatch.control import NoDaemon, ask, socket_path
 from posturewatch.errors import PosturewatchError
+from posturewatch.requests.control_socket import NoDaemon, ask, socket_path
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from posturewatch.checks import Finding, Grade, Group, fail, fail_of, ok, warn
 from posturewatch.errors import PosturewatchError
-from posturewatch.running import run_for_output
+from posturewatch.processes import run_for_output
 
 if TYPE_CHECKING:
     from posturewatch.checks import Subject

@@ -10,20 +10,20 @@ import secrets
 import ssl
 from typing import TYPE_CHECKING, Any
 
-from posturewatch.broker import DEFAULT_PORT, PortInUse, check_free, settings_from_outside
 from posturewatch.checks import Finding, Group, fail, fail_of, ok, warn
 from posturewatch.clock import read_wall_ns
 from posturewatch.errors import PosturewatchError
-from posturewatch.link import connected, listens, tls_context
-from posturewatch.messages import Topics
-from posturewatch.mqtt_settings import is_loopback
+from posturewatch.mqtt.embedded_broker import DEFAULT_PORT, PortInUse, check_free, settings_from_outside
+from posturewatch.mqtt.link import connected, listens, tls_context
+from posturewatch.mqtt.settings import is_loopback
+from posturewatch.publishing.messages import Topics
 from posturewatch.types import NS_PER_S, Message
 
 if TYPE_CHECKING:
     from posturewatch.checks import Subject
     from posturewatch.config import LoadedConfig
-    from posturewatch.link import Link, Received
-    from posturewatch.mqtt_settings import MqttSettings
+    from posturewatch.mqtt.link import Link, Received
+    from posturewatch.mqtt.settings import MqttSettings
 
 LISTEN_S = 1.0  # retained messages come at once
 ANSWER_S = 2.5

@@ -6,6 +6,7 @@ import asyncio
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from posturewatch.calibrating.uprights import Uprights
 from posturewatch.checks import Finding, Group, ok, warn
 from posturewatch.clock import read_wall_ns
 from posturewatch.config import kept_path, read_calibration
@@ -13,7 +14,6 @@ from posturewatch.core.posture import INCLINED
 from posturewatch.errors import ConfigError, SnapshotError
 from posturewatch.store import SnapshotStore, read_snapshot
 from posturewatch.types import Placement
-from posturewatch.uprights import Uprights
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,17 +8,17 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from posturewatch.broker import settings_from_outside
 from posturewatch.checks import Finding, Group, fail, ok, warn
 from posturewatch.drivers.gateway import decode
 from posturewatch.errors import BrokerRefused, BrokerUnavailable, ConfigError, DecodeError
-from posturewatch.link import connected
-from posturewatch.messages import Topics
-from posturewatch.mqtt_settings import MQTT_5
+from posturewatch.mqtt.embedded_broker import settings_from_outside
+from posturewatch.mqtt.link import connected
+from posturewatch.mqtt.settings import MQTT_5
+from posturewatch.publishing.messages import Topics
 
 if TYPE_CHECKING:
     from posturewatch.checks import Subject
-    from posturewatch.mqtt_settings import MqttSettings
+    from posturewatch.mqtt.settings import MqttSettings
 
 LISTEN_S = 2.0
 ANSWER_S = 1.5

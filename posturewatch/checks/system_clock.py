@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from posturewatch.checks import Finding, Group, fail, ok, warn
 from posturewatch.clock import read_wall_ns
-from posturewatch.running import run_bounded
+from posturewatch.processes import run_bounded
 from posturewatch.types import NS_PER_S
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from posturewatch.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from posturewatch.mqtt_settings import MqttSettings
+    from posturewatch.mqtt.settings import MqttSettings
 
 _OPTIONS = (
     click.option("--broker", metavar="HOST:PORT", help="Ask this broker."),
@@ -80,7 +80,7 @@ def read_broker(
     insecure: bool,
 ) -> MqttSettings:
     """What the options say; `UsageError` for what cannot be meant."""
-    from posturewatch.mqtt_settings import MQTT_5, MQTT_311, MqttSettings, TlsSettings  # noqa: PLC0415  keeps `--help` quick
+    from posturewatch.mqtt.settings import MQTT_5, MQTT_311, MqttSettings, TlsSettings  # noqa: PLC0415  keeps `--help` quick
 
     host, colon, port = broker.rpartition(":")
     if not colon or not port.isdecimal():

@@ -54,9 +54,9 @@ def ask_and_print(about: Mapping[str, Any], access: Mapping[str, Any], asks: Ask
 async def _ask(
     about: Mapping[str, Any], access: Mapping[str, Any], topic: str, fields: Mapping[str, Any], answer_s: float
 ) -> dict[str, Any]:
-    from posturewatch import asking  # noqa: PLC0415  keeps `--help` quick
     from posturewatch.config import find_file, load  # noqa: PLC0415
-    from posturewatch.control import socket_path  # noqa: PLC0415
+    from posturewatch.requests import asking  # noqa: PLC0415
+    from posturewatch.requests.control_socket import socket_path  # noqa: PLC0415
 
     if about["broker"] is not None:
         settings = read_broker(about["broker"], **access)

@@ -53,9 +53,9 @@ def command(
     import json  # noqa: PLC0415  keeps `--help` quick
 
     from posturewatch.config import find_file, load  # noqa: PLC0415
-    from posturewatch.dialogue import Dialogue  # noqa: PLC0415
     from posturewatch.errors import PosturewatchError  # noqa: PLC0415
-    from posturewatch.log_output import logging_to_stderr  # noqa: PLC0415
+    from posturewatch.terminal.dialogue import Dialogue  # noqa: PLC0415
+    from posturewatch.terminal.log_output import logging_to_stderr  # noqa: PLC0415
 
     loaded = load(path or find_file(os.environ), os.environ)
     talk = Dialogue(unattended=yes, quiet=as_json)

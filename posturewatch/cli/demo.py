@@ -52,9 +52,9 @@ def command(
     Home Assistant there shows a device that is marked as simulated, and forgets it when the demo ends.
     """
     from posturewatch.demo import DemoOptions, show  # noqa: PLC0415
-    from posturewatch.log_output import logging_to_stderr  # noqa: PLC0415
-    from posturewatch.screen import LiveView, view_for  # noqa: PLC0415
     from posturewatch.signals import until_stopped  # noqa: PLC0415  keeps `--help` quick
+    from posturewatch.terminal.log_output import logging_to_stderr  # noqa: PLC0415
+    from posturewatch.terminal.screen import LiveView, view_for  # noqa: PLC0415
 
     if context.get_parameter_source("base_topic") is click.core.ParameterSource.DEFAULT:
         access["base_topic"] = DEMO_TOPIC

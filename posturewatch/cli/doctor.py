@@ -31,7 +31,7 @@ def command(*, path: Path | None, as_json: bool, bundle: Path | None) -> int:
     Changes nothing and is done within seconds.  The exit code is 0 unless something fails, else 3.
     """
     from posturewatch.checks import Grade, to_rows  # noqa: PLC0415  keeps `--help` quick
-    from posturewatch.log_output import logging_to_stderr  # noqa: PLC0415
+    from posturewatch.terminal.log_output import logging_to_stderr  # noqa: PLC0415
 
     with logging_to_stderr("error"):
         subject, found, status = asyncio.run(_examine(path))
@@ -75,8 +75,8 @@ def _print(found: Mapping[str, Sequence[Finding]]) -> None:
 
 
 def _write_bundle(path: Path, subject: Subject, rows: list[dict[str, Any]], status: dict[str, Any] | None) -> None:
-    from posturewatch.bug_report import render_report  # noqa: PLC0415
     from posturewatch.errors import PosturewatchError  # noqa: PLC0415
+    from posturewatch.status.bug_report import render_report  # noqa: PLC0415
     from posturewatch.store import replace_file  # noqa: PLC0415
 
     try:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from posturewatch.config import LoadedConfig
-    from posturewatch.mqtt_settings import MqttSettings
+    from posturewatch.mqtt.settings import MqttSettings
     from posturewatch.signals import Signals
     from posturewatch.types import Message
 
@@ -52,7 +52,7 @@ def command(*, path: Path | None, as_json: bool, broker: str | None, **access: A
 
 def _of_configuration(loaded: LoadedConfig) -> MqttSettings:
     """The broker that the daemon of this configuration uses."""
-    from posturewatch.broker import settings_from_outside  # noqa: PLC0415  keeps `--help` quick
+    from posturewatch.mqtt.embedded_broker import settings_from_outside  # noqa: PLC0415  keeps `--help` quick
 
     own = loaded.config.broker
     if not own.is_embedded:
@@ -61,9 +61,9 @@ def _of_configuration(loaded: LoadedConfig) -> MqttSettings:
 
 
 async def _watch(settings: MqttSettings, as_json: bool) -> None:
-    from posturewatch.monitor_view import MonitorView  # noqa: PLC0415  keeps `--help` quick
-    from posturewatch.monitoring import Picture, follow, printable  # noqa: PLC0415
     from posturewatch.sinks import console, jsonl  # noqa: PLC0415
+    from posturewatch.terminal.monitor_view import MonitorView  # noqa: PLC0415  keeps `--help` quick
+    from posturewatch.terminal.monitoring import Picture, follow, printable  # noqa: PLC0415
 
     picture = Picture(settings.base_topic)
     client_id = f"posturewatch-{secrets.token_hex(4)}"

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from posturewatch.config import LoadedConfig, Sensor
     from posturewatch.drivers.bound import BoundSensor
-    from posturewatch.mqtt_settings import MqttSettings
-    from posturewatch.recorder import RecordingCounts
+    from posturewatch.mqtt.settings import MqttSettings
+    from posturewatch.recording.recorder import RecordingCounts
     from posturewatch.signals import Signals
     from posturewatch.sources.assembly import SourceContext
 
@@ -53,10 +53,10 @@ def command(
     `posturewatch replay FILE` reads it.  Sensors are numbered in it; addresses and free text are left out.
     """
     from posturewatch.clock import WallClock  # noqa: PLC0415
-    from posturewatch.log_output import logging_to_stderr  # noqa: PLC0415
-    from posturewatch.recorder import Recorder  # noqa: PLC0415
+    from posturewatch.recording.recorder import Recorder  # noqa: PLC0415
     from posturewatch.signals import until_stopped  # noqa: PLC0415  keeps `--help` quick
     from posturewatch.sources.assembly import SourceContext  # noqa: PLC0415
+    from posturewatch.terminal.log_output import logging_to_stderr  # noqa: PLC0415
 
     if not out.name.endswith((".jsonl", ".jsonl.gz")):
         raise UsageError(f"--out {out}: name it .jsonl, or .jsonl.gz to compress it")
@@ -126,8 +126,8 @@ def _configured(path: Path | None, wearer: str | None) -> tuple[partial[SourceCo
 
 def _refuse_held(loaded: LoadedConfig, bound: Mapping[str, BoundSensor]) -> None:
     """A second central would take a sensor from the daemon, or wait for it in vain."""
-    from posturewatch.control import socket_path  # noqa: PLC0415  keeps `--help` quick
-    from posturewatch.standing import held_by_daemon  # noqa: PLC0415
+    from posturewatch.requests.control_socket import socket_path  # noqa: PLC0415  keeps `--help` quick
+    from posturewatch.status.standing import held_by_daemon  # noqa: PLC0415
 
     process, held = asyncio.run(held_by_daemon(socket_path(loaded.state_folder(), os.environ), bound))
     if held:
@@ -141,7 +141,7 @@ def _broker_of(loaded: LoadedConfig) -> MqttSettings:
     """The configured broker; of the embedded one the daemon's, if it runs."""
     from dataclasses import replace  # noqa: PLC0415
 
-    from posturewatch.broker import USERNAME, installation_password  # noqa: PLC0415
+    from posturewatch.mqtt.embedded_broker import USERNAME, installation_password  # noqa: PLC0415
 
     mqtt = loaded.to_mqtt()
     if not loaded.config.broker.is_embedded:

@@ -74,16 +74,16 @@ def command(
     finally:
         gc.enable()
     if plot is not None:
-        from posturewatch.plot import draw  # noqa: PLC0415
+        from posturewatch.recording.plot import draw  # noqa: PLC0415
 
         draw(replay, plot)
         click.echo(f"drawn: {plot}", err=True)
 
 
 def _open(file: Path, unit: str, clock: str, options: ReplayOptions) -> tuple[Replay, Iterator[dict[str, Any]]]:
-    from posturewatch.recording import RecordingReader, is_recording  # noqa: PLC0415
-    from posturewatch.sources.recordings import open_samples  # noqa: PLC0415
+    from posturewatch.recording.packet_log import RecordingReader, is_recording  # noqa: PLC0415
     from posturewatch.sources.replay import Replay  # noqa: PLC0415
+    from posturewatch.sources.sample_files import open_samples  # noqa: PLC0415
 
     progress = _Progress(file.name)
     if file.is_file() and is_recording(file):

@@ -34,9 +34,9 @@ def command(path: Path | None, check: bool) -> int:
     gc.disable()  # what is loaded now stays for good: nothing to look for
     from posturewatch.app import Given, run  # noqa: PLC0415
     from posturewatch.clock import WallClock, read_wall_ns  # noqa: PLC0415
-    from posturewatch.log_output import logging_to_stderr  # noqa: PLC0415
     from posturewatch.signals import until_stopped  # noqa: PLC0415
     from posturewatch.sinks.assembly import check_local_sinks  # noqa: PLC0415
+    from posturewatch.terminal.log_output import logging_to_stderr  # noqa: PLC0415
 
     loaded = _load(path)
     loaded.to_mqtt()

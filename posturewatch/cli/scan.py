@@ -50,8 +50,8 @@ def command(
     """
     from posturewatch.config import find_file, load  # noqa: PLC0415  keeps `--help` quick
     from posturewatch.drivers.preset_files import families  # noqa: PLC0415
-    from posturewatch.log_output import logging_to_stderr  # noqa: PLC0415
     from posturewatch.sources.ble.survey import Survey  # noqa: PLC0415
+    from posturewatch.terminal.log_output import logging_to_stderr  # noqa: PLC0415
 
     file = path or find_file(os.environ)
     loaded = load(file, os.environ)
@@ -81,8 +81,8 @@ def _check_family(family: str | None, pick: str | None, known: Mapping[str, Fami
 
 def _is_any_held(loaded: LoadedConfig) -> bool:
     """Whether the daemon streams a sensor, which a connection of ours would take away; told if so."""
-    from posturewatch.control import socket_path  # noqa: PLC0415  keeps `--help` quick
-    from posturewatch.standing import held_by_daemon  # noqa: PLC0415
+    from posturewatch.requests.control_socket import socket_path  # noqa: PLC0415  keeps `--help` quick
+    from posturewatch.status.standing import held_by_daemon  # noqa: PLC0415
 
     door = socket_path(loaded.state_folder(), os.environ)
     process, held = asyncio.run(held_by_daemon(door, loaded.bind_sensors()))

@@ -43,12 +43,12 @@ def command(*, yes: bool, path: Path | None, **given: Any) -> None:
     Without anybody to ask: posturewatch setup --simulated --yes
     """
     from posturewatch.config import find_file, find_folder  # noqa: PLC0415  keeps `--help` quick
-    from posturewatch.dialogue import Dialogue  # noqa: PLC0415
     from posturewatch.errors import UsageError  # noqa: PLC0415
-    from posturewatch.log_output import logging_to_stderr  # noqa: PLC0415
-    from posturewatch.messages import ID_PATTERN  # noqa: PLC0415
-    from posturewatch.setting_up.course import set_up  # noqa: PLC0415
+    from posturewatch.publishing.messages import ID_PATTERN  # noqa: PLC0415
     from posturewatch.setting_up.draft import Answers  # noqa: PLC0415
+    from posturewatch.setting_up.steps import set_up  # noqa: PLC0415
+    from posturewatch.terminal.dialogue import Dialogue  # noqa: PLC0415
+    from posturewatch.terminal.log_output import logging_to_stderr  # noqa: PLC0415
 
     if sum(map(bool, (given["simulated"], given["gateway"], given["sensor"]))) > 1:
         raise UsageError("--simulated, --gateway and --sensor: only one of them")

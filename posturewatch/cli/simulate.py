@@ -250,8 +250,8 @@ async def _stream(
         async for payload in _payloads(_paced(chunks, speed), rate_hz):
             click.echo(payload)
         return
-    from posturewatch.link import connected  # noqa: PLC0415
-    from posturewatch.messages import Topics  # noqa: PLC0415
+    from posturewatch.mqtt.link import connected  # noqa: PLC0415
+    from posturewatch.publishing.messages import Topics  # noqa: PLC0415
     from posturewatch.types import Message  # noqa: PLC0415
 
     settings = read_broker(options["broker"] or USUAL_BROKER, **{name: options[name] for name in ACCESS})

@@ -39,10 +39,10 @@ def command(*, path: Path | None, as_json: bool, broker: str | None, **access: A
 
 
 async def _ask(path: Path | None, broker: str | None, access: dict[str, Any]) -> dict[str, Any]:
-    from posturewatch import standing  # noqa: PLC0415  keeps `--help` quick
     from posturewatch.clock import read_wall_ns  # noqa: PLC0415
     from posturewatch.config import find_file, load  # noqa: PLC0415
-    from posturewatch.control import socket_path  # noqa: PLC0415
+    from posturewatch.requests.control_socket import socket_path  # noqa: PLC0415
+    from posturewatch.status import standing  # noqa: PLC0415
 
     if broker is not None:
         return await standing.from_broker(read_broker(broker, **access), f"posturewatch-{secrets.token_hex(4)}")

@@ -51,11 +51,11 @@ def _choose(told: list[dict[str, Any]], wearer: str) -> list[dict[str, Any]]:
 
 
 async def _find(path: Path | None, broker: str | None, access: dict[str, Any]) -> dict[str, Any]:
-    from posturewatch import standing  # noqa: PLC0415  keeps `--help` quick
     from posturewatch.clock import read_wall_ns  # noqa: PLC0415
     from posturewatch.config import find_file, load  # noqa: PLC0415
-    from posturewatch.control import socket_path  # noqa: PLC0415
-    from posturewatch.explaining import explain_published  # noqa: PLC0415
+    from posturewatch.requests.control_socket import socket_path  # noqa: PLC0415
+    from posturewatch.status import standing  # noqa: PLC0415
+    from posturewatch.status.explaining import explain_published  # noqa: PLC0415
 
     if broker is not None:
         found = await standing.from_broker(read_broker(broker, **access), f"posturewatch-{secrets.token_hex(4)}")

@@ -28,7 +28,7 @@ def command(*, path: Path | None, prefix: str, dry_run: bool, broker: str | None
     At the broker of the configuration, or at that of --broker below --base-topic.
     """
     from posturewatch.config import find_file, load  # noqa: PLC0415  keeps `--help` quick
-    from posturewatch.withdrawing import withdraw  # noqa: PLC0415
+    from posturewatch.mqtt.withdrawing import withdraw  # noqa: PLC0415
 
     if broker is None:
         _withdraw_configured(load(path or find_file(os.environ), os.environ), dry_run)
@@ -38,9 +38,9 @@ def command(*, path: Path | None, prefix: str, dry_run: bool, broker: str | None
 
 
 def _withdraw_configured(loaded: LoadedConfig, dry_run: bool) -> None:
-    from posturewatch.announcing import FILE, read_announced  # noqa: PLC0415
+    from posturewatch.mqtt.announcing import FILE, read_announced  # noqa: PLC0415
+    from posturewatch.mqtt.withdrawing import withdraw  # noqa: PLC0415
     from posturewatch.store import lock_folder  # noqa: PLC0415
-    from posturewatch.withdrawing import withdraw  # noqa: PLC0415
 
     if loaded.config.broker.is_embedded:
         click.echo("the embedded broker forgets by itself when the daemon stops: nothing to do")

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from posturewatch import rules
-from posturewatch.conditions import MappedTopic
 from posturewatch.config.calibration import read_calibration
 from posturewatch.config.quiet import AHEAD_DAYS, find_quiet_periods
 from posturewatch.core.settings import Detection, Limits, Reminding, SensorSettings, SensorTraits, Settings
+from posturewatch.requests.conditions import MappedTopic
 from posturewatch.types import NS_PER_S, UNITS_PER_G
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from posturewatch.config.core_settings import to_core
 from posturewatch.config.model import Config
 from posturewatch.config.places import find_line, locate_keys
 from posturewatch.errors import ConfigError
-from posturewatch.mqtt_settings import MQTT_5, MQTT_311, MqttSettings, TlsSettings
+from posturewatch.mqtt.settings import MQTT_5, MQTT_311, MqttSettings, TlsSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -15,15 +15,17 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints, model_validator
 
 from posturewatch.config.quiet import read_period
+from posturewatch.core.settings import Limits
 from posturewatch.errors import ConfigError
-from posturewatch.mqtt_settings import is_loopback
-from posturewatch.payloads import HAPPENINGS
+from posturewatch.mqtt.settings import is_loopback
+from posturewatch.publishing.payloads import HAPPENINGS
 from posturewatch.radio import check_name
 from posturewatch.types import Placement
 
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,32}$")]
 BaseTopic = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$", max_length=128)]
 Rung = Annotated[int, Field(ge=0, le=3)]
+_LIMITS = Limits()  # the core says how long, with the source
 PROMPTS = ("shift_due", "break_due", "break_due_firm")
 
 
@@ -304,9 +306,14 @@ class Wearer(Section):
     time_zone: TimeZone | None = Field(
         default=None, description="local midnight and quiet hours; without it the machine's", examples=["Europe/Berlin"]
     )
-    static_limit_min: float = Field(default=20.0, ge=5, le=60, description="one posture this long: change something")
+    static_limit_min: float = Field(
+        default=_LIMITS.static_limit_s / 60, ge=5, le=60, description="one posture this long: change something"
+    )
     sedentary_limit_min: float = Field(
-        default=30.0, ge=15, le=120, description="no real break this long: get up; twice this is the firm prompt"
+        default=_LIMITS.sedentary_limit_s / 60,
+        ge=15,
+        le=120,
+        description="no real break this long: get up; twice this is the firm prompt",
     )
     detection: DetectionOverrides = Field(default=DetectionOverrides(), description="thresholds")
     reminding: RemindingManners = Field(default=RemindingManners(), description="budgets and manners")

@@ -8,16 +8,16 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from posturewatch.broker import DEFAULT_PORT, PortInUse, check_free
 from posturewatch.errors import BrokerRefused, BrokerUnavailable, ConfigError, MissingExtra, UsageError
-from posturewatch.link import NobodyThere, connected, listens
-from posturewatch.messages import Topics
-from posturewatch.mqtt_settings import MQTT_311, MqttSettings, TlsSettings, is_loopback
+from posturewatch.mqtt.embedded_broker import DEFAULT_PORT, PortInUse, check_free
+from posturewatch.mqtt.link import NobodyThere, connected, listens
+from posturewatch.mqtt.settings import MQTT_311, MqttSettings, TlsSettings, is_loopback
+from posturewatch.publishing.messages import Topics
 from posturewatch.types import Message
 
 if TYPE_CHECKING:
-    from posturewatch.dialogue import Dialogue
     from posturewatch.setting_up.draft import Answers, Draft
+    from posturewatch.terminal.dialogue import Dialogue
 
 LOCAL = "localhost"
 DEFAULT_TLS_PORT = 8883

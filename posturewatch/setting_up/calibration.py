@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 from posturewatch.calibrating.guide import Guide
 from posturewatch.calibrating.streams import DaemonStream, open_sensor
 from posturewatch.config import read_kept
-from posturewatch.control import NoDaemon
 from posturewatch.core.posture import POSTURAL
 from posturewatch.errors import CommandError, SourceError
+from posturewatch.requests.control_socket import NoDaemon
 from posturewatch.sources.simulated import SimulatedSensor, find_upright
 from posturewatch.types import Placement
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from posturewatch.dialogue import Dialogue
     from posturewatch.setting_up.draft import Answers, Draft
+    from posturewatch.terminal.dialogue import Dialogue
 
 LATER = "to calibrate it later: posturewatch calibrate"
 

@@ -9,8 +9,8 @@ from posturewatch.errors import MissingExtra
 from posturewatch.sinks.desktop import Screen
 
 if TYPE_CHECKING:
-    from posturewatch.dialogue import Dialogue
     from posturewatch.setting_up.draft import Answers, Draft
+    from posturewatch.terminal.dialogue import Dialogue
 
 EXTRA = "pip install 'posturewatch[desktop]'"
 LATER = "posturewatch setup --desktop"

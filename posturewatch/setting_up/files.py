@@ -14,8 +14,8 @@ from posturewatch.store import replace_file
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from posturewatch.dialogue import Dialogue
     from posturewatch.setting_up.draft import Draft
+    from posturewatch.terminal.dialogue import Dialogue
 
 
 class NotWritten(PosturewatchError):

@@ -8,13 +8,13 @@ import json
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from posturewatch.asking import through_daemon
-from posturewatch.broker import settings_from_outside
-from posturewatch.control import NoDaemon, ask, socket_path
 from posturewatch.errors import PosturewatchError
-from posturewatch.link import connected
-from posturewatch.messages import Topics
-from posturewatch.running import end
+from posturewatch.mqtt.embedded_broker import settings_from_outside
+from posturewatch.mqtt.link import connected
+from posturewatch.processes import end
+from posturewatch.publishing.messages import Topics
+from posturewatch.requests.asking import through_daemon
+from posturewatch.requests.control_socket import NoDaemon, ask, socket_path
 from posturewatch.setting_up.service import find_program
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from posturewatch.config import LoadedConfig
-    from posturewatch.dialogue import Dialogue
     from posturewatch.setting_up.draft import Draft
+    from posturewatch.terminal.dialogue import Dialogue
 
 BEGIN_S = 20.0
 FIRST_STATE_S = 30.0

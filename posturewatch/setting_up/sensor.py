@@ -12,9 +12,9 @@ from posturewatch.sources.ble.survey import Survey, describe_use, propose_placem
 from posturewatch.types import Placement
 
 if TYPE_CHECKING:
-    from posturewatch.dialogue import Dialogue
     from posturewatch.setting_up.draft import Answers, Draft
     from posturewatch.sources.ble.survey import Found
+    from posturewatch.terminal.dialogue import Dialogue
 
 SCAN_S = 15.0
 SETTLE_S = 3.0  # after the wanted address was heard, for what else its advertisements say

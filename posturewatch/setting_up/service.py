@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from posturewatch.errors import PosturewatchError
-from posturewatch.running import run_bounded
+from posturewatch.processes import run_bounded
 from posturewatch.store import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from posturewatch.dialogue import Dialogue
     from posturewatch.setting_up.draft import Answers, Draft
+    from posturewatch.terminal.dialogue import Dialogue
 
 UNIT = "posturewatch.service"
 SYSTEMCTL_S = 20.0

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from posturewatch.link import Received
-    from posturewatch.mqtt_settings import MqttSettings
+    from posturewatch.mqtt.link import Received
+    from posturewatch.mqtt.settings import MqttSettings
     from posturewatch.sinks.desktop_notes import DesktopSettings
     from posturewatch.sinks.hooks import HookSettings
     from posturewatch.sinks.outbox import Outbox

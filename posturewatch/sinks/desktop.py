@@ -14,9 +14,9 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from posturewatch.errors import ConfigError, MissingExtra, SinkError
+from posturewatch.publishing.texts import ENGLISH_DESKTOP
 from posturewatch.sinks import SinkKind
 from posturewatch.sinks.desktop_notes import DesktopNotes
-from posturewatch.texts import ENGLISH_DESKTOP
 from posturewatch.types import NS_PER_S, Verb
 
 if TYPE_CHECKING:

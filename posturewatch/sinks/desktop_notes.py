@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from posturewatch.texts import ENGLISH_DESKTOP, done_text
+from posturewatch.publishing.texts import ENGLISH_DESKTOP, done_text
 from posturewatch.types import NS_PER_S, ReminderPhase
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from posturewatch.texts import DesktopTexts
+    from posturewatch.publishing.texts import DesktopTexts
     from posturewatch.types import Message
 
 BUTTONS_RUNG = 2  # from here on a prompt is a push with buttons, below a silent one

@@ -12,15 +12,15 @@ import math
 from typing import TYPE_CHECKING
 
 from posturewatch.errors import BrokerRefused, BrokerUnavailable, ConfigError
-from posturewatch.link import connected
-from posturewatch.messages import Topics, bridge_event, bridge_state
-from posturewatch.reconnecting import NameTaken, Patience, Rivalry
+from posturewatch.mqtt.link import connected
+from posturewatch.mqtt.reconnecting import NameTaken, Patience, Rivalry
+from posturewatch.publishing.messages import Topics, bridge_event, bridge_state
 from posturewatch.sinks import SinkKind
 from posturewatch.types import NS_PER_S
 
 if TYPE_CHECKING:
-    from posturewatch.link import Link
-    from posturewatch.mqtt_settings import MqttSettings
+    from posturewatch.mqtt.link import Link
+    from posturewatch.mqtt.settings import MqttSettings
     from posturewatch.sinks import SinkContext
     from posturewatch.types import Message
 

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from posturewatch.clock import Clock
     from posturewatch.config import Bluetooth, Sensor
     from posturewatch.drivers.bound import BoundSensor
-    from posturewatch.health import SensorHealth
-    from posturewatch.mqtt_settings import MqttSettings
-    from posturewatch.sent import SentPacket
+    from posturewatch.mqtt.settings import MqttSettings
+    from posturewatch.recording.sent_packets import SentPacket
     from posturewatch.sources import Source
+    from posturewatch.status.health import SensorHealth
     from posturewatch.types import Incoming
 
 

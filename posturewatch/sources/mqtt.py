@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 from posturewatch.drivers.gateway import decode
 from posturewatch.drivers.sparse import BRIDGED_HZ, bridge_all
 from posturewatch.errors import BrokerRefused, BrokerUnavailable, DecodeError
-from posturewatch.link import connected
-from posturewatch.messages import Topics
-from posturewatch.reconnecting import Patience
+from posturewatch.mqtt.link import connected
+from posturewatch.mqtt.reconnecting import Patience
+from posturewatch.publishing.messages import Topics
 from posturewatch.types import NS_PER_S, LinkChanged, RawSamples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from posturewatch.link import Link, Received
-    from posturewatch.mqtt_settings import MqttSettings
+    from posturewatch.mqtt.link import Link, Received
+    from posturewatch.mqtt.settings import MqttSettings
     from posturewatch.types import Int32Array
 
 log = logging.getLogger(__name__)

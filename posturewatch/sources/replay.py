@@ -29,9 +29,9 @@ from posturewatch.core.settings import (
     SensorTraits,
     Settings,
 )
-from posturewatch.recording import RecordingReader
+from posturewatch.recording.packet_log import RecordingReader
+from posturewatch.recording.timeline import Timeline
 from posturewatch.rules import discover
-from posturewatch.timeline import Timeline
 from posturewatch.types import (
     NS_PER_S,
     BreakEnded,
@@ -51,8 +51,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from posturewatch.sources.recordings import Samples
-    from posturewatch.timeline import Spans
+    from posturewatch.recording.timeline import Spans
+    from posturewatch.sources.sample_files import Samples
     from posturewatch.types import Event, Incoming
 
     Steps = tuple[NDArray[np.int64], NDArray[np.int8]]

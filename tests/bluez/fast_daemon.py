@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from posturewatch.app import Given, run
 from posturewatch.clock import ScaledClock, read_wall_ns
 from posturewatch.config import load
-from posturewatch.log_output import logging_to_stderr
 from posturewatch.signals import until_stopped
+from posturewatch.terminal.log_output import logging_to_stderr
 
 if TYPE_CHECKING:
     from posturewatch.signals import Signals

@@ -20,8 +20,8 @@ import aiomqtt
 import pytest
 import pytest_asyncio
 
-from posturewatch.broker import embedded_broker
-from posturewatch.mqtt_settings import MQTT_5, MqttSettings
+from posturewatch.mqtt.embedded_broker import embedded_broker
+from posturewatch.mqtt.settings import MQTT_5, MqttSettings
 from posturewatch.sinks import SinkContext
 from posturewatch.sinks.mqtt import MqttSink
 from posturewatch.sinks.outbox import Outbox

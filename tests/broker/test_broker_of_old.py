@@ -13,8 +13,8 @@ import pytest_asyncio
 from posturewatch.cli._broker_options import read_broker
 from posturewatch.config import load
 from posturewatch.errors import BrokerRefused, BrokerUnavailable, UsageError
-from posturewatch.link import connected
-from posturewatch.mqtt_settings import MQTT_5, MQTT_311
+from posturewatch.mqtt.link import connected
+from posturewatch.mqtt.settings import MQTT_5, MQTT_311
 from posturewatch.types import Message
 
 if TYPE_CHECKING:

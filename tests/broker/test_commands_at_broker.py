@@ -17,9 +17,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from posturewatch.core.settings import SensorSettings, Settings
-from posturewatch.desk import BURST, Desk
-from posturewatch.messages import Topics
-from posturewatch.mqtt_settings import MQTT_5, MQTT_311
+from posturewatch.mqtt.settings import MQTT_5, MQTT_311
+from posturewatch.publishing.messages import Topics
+from posturewatch.requests.desk import BURST, Desk
 from posturewatch.rules import discover
 from posturewatch.sinks import SinkContext
 from posturewatch.sinks.mqtt import MqttSink
@@ -30,7 +30,7 @@ from posturewatch.watch import Watch
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from posturewatch.mqtt_settings import MqttSettings
+    from posturewatch.mqtt.settings import MqttSettings
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import pytest
 
-from posturewatch import messages
 from posturewatch.core.body import Body
-from posturewatch.discovery import forget
-from posturewatch.mqtt_settings import MQTT_5
+from posturewatch.home_assistant.discovery import forget
+from posturewatch.mqtt.settings import MQTT_5
+from posturewatch.publishing import messages
 from posturewatch.types import (
     BreakEnded,
     BreakKind,
@@ -31,7 +31,7 @@ from posturewatch.types import (
 )
 
 if TYPE_CHECKING:
-    from posturewatch.mqtt_settings import MqttSettings
+    from posturewatch.mqtt.settings import MqttSettings
 
 pytestmark = pytest.mark.asyncio
 
@@ -156,7 +156,7 @@ async def test_mqtt_5_tells_expiry_schema_and_content_type(any_broker: MqttSetti
 
 DAEMON = """
 import asyncio, sys, time
-from posturewatch.mqtt_settings import MqttSettings
+from posturewatch.mqtt.settings import MqttSettings
 from posturewatch.sinks import SinkContext
 from posturewatch.sinks.mqtt import MqttSink
 from posturewatch.sinks.outbox import Outbox

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from posturewatch.broker import PASSWORD_FILE, PortInUse, embedded_broker, free_pair
 from posturewatch.errors import BrokerUnavailable, ConfigError, MissingExtra
-from posturewatch.link import connected
-from posturewatch.mqtt_settings import MQTT_311
+from posturewatch.mqtt.embedded_broker import PASSWORD_FILE, PortInUse, embedded_broker, free_pair
+from posturewatch.mqtt.link import connected
+from posturewatch.mqtt.settings import MQTT_311
 from posturewatch.types import Message
 
 pytestmark = pytest.mark.asyncio
@@ -68,7 +68,7 @@ async def test_both_protocol_versions_hear_the_same_messages(tmp_path: Path, lis
 async def test_the_password_stays_the_same_and_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     folder = tmp_path / "state"
     async with embedded_broker(folder, port=None) as first:
-        assert "posturewatch.broker" in arguments(first.pid)
+        assert "posturewatch.mqtt.embedded_broker" in arguments(first.pid)
         assert first.password not in arguments(first.pid)
         assert first.password not in repr(first)
     async with embedded_broker(folder, port=None) as second:
@@ -140,7 +140,7 @@ async def test_it_ends_when_its_owner_is_cancelled(tmp_path: Path) -> None:
 
 OWNER = """
 import asyncio, pathlib, sys
-from posturewatch.broker import embedded_broker
+from posturewatch.mqtt.embedded_broker import embedded_broker
 
 async def main():
     async with embedded_broker(pathlib.Path(sys.argv[1]), port=None) as broker:

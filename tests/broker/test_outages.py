@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from posturewatch import messages
 from posturewatch.errors import BrokerRefused
+from posturewatch.publishing import messages
 from posturewatch.types import Level, Message, Prompt
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from posturewatch.errors import BrokerRefused
-from posturewatch.mqtt_settings import MQTT_5, MqttSettings
+from posturewatch.mqtt.settings import MQTT_5, MqttSettings
 from posturewatch.sources.mqtt import MqttSource
 from posturewatch.types import LinkChanged, RawSamples
 

@@ -17,7 +17,7 @@ from posturewatch.sources.mqtt import MqttSource
 from posturewatch.types import LinkChanged, RawSamples
 
 if TYPE_CHECKING:
-    from posturewatch.mqtt_settings import MqttSettings
+    from posturewatch.mqtt.settings import MqttSettings
 
 RUN = "import sys; from posturewatch.cli.simulate import command; command(sys.argv[1:])"
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from posturewatch.errors import BrokerRefused, BrokerUnavailable
-from posturewatch.link import connected
-from posturewatch.mqtt_settings import TlsSettings
+from posturewatch.mqtt.link import connected
+from posturewatch.mqtt.settings import TlsSettings
 from posturewatch.types import Message
 
 if TYPE_CHECKING:

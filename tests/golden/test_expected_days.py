@@ -19,8 +19,8 @@ from posturewatch_sim.sensor import MODELS
 from posturewatch.core.pipeline import advance, close, initial
 from posturewatch.core.settings import Calibration, Reminding, SensorSettings, SensorTraits, Settings
 from posturewatch.core.snapshot import dump_state, load_state
+from posturewatch.recording.timeline import Timeline, since
 from posturewatch.rules import discover
-from posturewatch.timeline import Timeline, since
 from posturewatch.types import NS_PER_S, Event, Placement, SampleBatch, StaticEnded
 
 FOLDER = Path(__file__).parent / "days"

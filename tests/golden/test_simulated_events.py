@@ -12,7 +12,7 @@ from posturewatch.core.pipeline import advance, close, initial
 from posturewatch.core.settings import Reminding, SensorSettings, SensorTraits, Settings
 from posturewatch.core.snapshot import dump_state, load_state
 from posturewatch.rules import discover
-from posturewatch.sources.recordings import RELATIVE_START_NS, open_samples
+from posturewatch.sources.sample_files import RELATIVE_START_NS, open_samples
 from posturewatch.types import Event, Placement, SampleBatch
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from posturewatch_sim.stream import samples
 
 from posturewatch.config import load
-from posturewatch.messages import Topics
+from posturewatch.publishing.messages import Topics
 from posturewatch.sinks.outbox import Outbox
 from posturewatch.sources.simulated import SimulatedSensor, find_scenario
 from posturewatch.store import SnapshotStore

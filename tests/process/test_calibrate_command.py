@@ -15,8 +15,8 @@ import pytest
 
 from posturewatch.calibrating.streams import DaemonStream, open_sensor
 from posturewatch.config import load
-from posturewatch.control import ask, socket_path
 from posturewatch.errors import CommandError
+from posturewatch.requests.control_socket import ask, socket_path
 
 PROGRAM = [sys.executable, "-m", "posturewatch"]
 

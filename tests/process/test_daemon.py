@@ -13,8 +13,8 @@ import time
 
 import pytest
 
-from posturewatch.broker import free_pair
-from posturewatch.recording import RecordingReader
+from posturewatch.mqtt.embedded_broker import free_pair
+from posturewatch.recording.packet_log import RecordingReader
 from posturewatch.types import SampleBatch
 
 STATE = "wearer/me/state"

@@ -14,7 +14,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from posturewatch.messages import json_schemas
+from posturewatch.publishing.messages import json_schemas
 
 WEARER = "posturewatch/wearer/demo"
 FAST = ("--speed", "300")

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from posturewatch.messages import Topics, for_event
+from posturewatch.publishing.messages import Topics, for_event
+from posturewatch.publishing.texts import ENGLISH_DESKTOP
 from posturewatch.sinks import SinkContext
 from posturewatch.sinks.desktop import DesktopSink
 from posturewatch.sinks.desktop_notes import DesktopSettings
 from posturewatch.sinks.outbox import Outbox
-from posturewatch.texts import ENGLISH_DESKTOP
 from posturewatch.types import NS_PER_S, Level, Message, Prompt
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ from pathlib import Path
 from posturewatch.app import Given, run
 from posturewatch.clock import ScaledClock, read_wall_ns
 from posturewatch.config import load
-from posturewatch.log_output import logging_to_stderr
+from posturewatch.terminal.log_output import logging_to_stderr
 from posturewatch.signals import until_stopped
 speed = float(sys.argv[2])
 async def serve(signals):

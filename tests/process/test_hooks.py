@@ -16,8 +16,8 @@ import pytest
 from posturewatch.config import load
 from posturewatch.config.model import PROMPTS
 from posturewatch.errors import ConfigError
-from posturewatch.messages import Topics, for_event
-from posturewatch.payloads import Reminder
+from posturewatch.publishing.messages import Topics, for_event
+from posturewatch.publishing.payloads import Reminder
 from posturewatch.sinks import SinkContext
 from posturewatch.sinks.hooks import HookSettings, HooksSink
 from posturewatch.sinks.outbox import Outbox

@@ -13,9 +13,9 @@ from posturewatch_sim import scenarios, stream
 
 from posturewatch.core.pipeline import advance, close, initial
 from posturewatch.core.settings import Reminding, SensorSettings, SensorTraits, Settings
-from posturewatch.recording import Header, RecordedSensor, RecordingWriter
+from posturewatch.recording.packet_log import Header, RecordedSensor, RecordingWriter
+from posturewatch.recording.timeline import Timeline, since
 from posturewatch.rules import discover
-from posturewatch.timeline import Timeline, since
 from posturewatch.types import NS_PER_S, Event, Incoming, Placement, RawSamples, Tick
 
 START_NS = 1_790_000_000 * NS_PER_S

@@ -17,7 +17,7 @@ from posturewatch.core.framing import FramingState, close_second, frame
 from posturewatch.core.pipeline import State, advance, close, initial
 from posturewatch.core.settings import Calibration, SensorSettings, SensorTraits, Settings
 from posturewatch.core.snapshot import dump_state, load_state
-from posturewatch.recording import NO_REASON, Header, RecordedSensor, RecordingReader, RecordingWriter
+from posturewatch.recording.packet_log import NO_REASON, Header, RecordedSensor, RecordingReader, RecordingWriter
 from posturewatch.rules import discover
 from posturewatch.types import (
     NS_PER_S,

@@ -7,12 +7,20 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from posturewatch.commands import ACTIONS, Address, LocalTime, find_reply_topic, read_payload, read_topic, to_command
 from posturewatch.config.core_settings import tabulate_utc_offsets
 from posturewatch.core import pipeline
 from posturewatch.core.settings import SensorSettings, Settings
 from posturewatch.errors import CommandError
-from posturewatch.messages import result
+from posturewatch.publishing.messages import result
+from posturewatch.requests.commands import (
+    ACTIONS,
+    Address,
+    LocalTime,
+    find_reply_topic,
+    read_payload,
+    read_topic,
+    to_command,
+)
 from posturewatch.rules import discover
 from posturewatch.types import NS_PER_S, Command, CommandResult
 

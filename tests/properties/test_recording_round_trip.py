@@ -16,7 +16,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from posturewatch.errors import RecordingError
-from posturewatch.recording import Header, RecordedSensor, RecordingReader, RecordingWriter, is_recording, redact
+from posturewatch.recording.packet_log import (
+    Header,
+    RecordedSensor,
+    RecordingReader,
+    RecordingWriter,
+    is_recording,
+    redact,
+)
 from posturewatch.types import Command, LinkChanged, Placement, RawSamples, SampleBatch, Surroundings, Tick, Verb
 
 NS = st.integers(0, 2**62)

@@ -27,7 +27,8 @@ OUTSIDE = {
 LIST = """
 import json, sys
 before = set(sys.modules)
-from posturewatch import app, clock, config, log_output, sinks
+from posturewatch import app, clock, config, sinks
+from posturewatch.terminal import log_output
 from posturewatch.cli import run
 from posturewatch.sources import mqtt
 sinks.discover()

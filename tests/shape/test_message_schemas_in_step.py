@@ -10,10 +10,10 @@ from pathlib import Path
 
 import jsonschema
 
-from posturewatch.commands import Address, LocalTime, read_payload, to_command
 from posturewatch.drivers.gateway import decode
-from posturewatch.messages import json_schemas
-from posturewatch.payloads import HAPPENINGS, MESSAGES, PLAIN_WORDS, WearerState
+from posturewatch.publishing.messages import json_schemas
+from posturewatch.publishing.payloads import HAPPENINGS, MESSAGES, PLAIN_WORDS, WearerState
+from posturewatch.requests.commands import Address, LocalTime, read_payload, to_command
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "mqtt.md"
@@ -21,10 +21,10 @@ ADDRESSES = {"command": Address("anna", "do", "hold"), "setting": Address("anna"
 
 
 def test_the_schemas_in_the_documentation_are_in_step(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-m", "posturewatch.messages", str(tmp_path)], check=True, cwd=tmp_path)
+    subprocess.run([sys.executable, "-m", "posturewatch.publishing.messages", str(tmp_path)], check=True, cwd=tmp_path)
     written = {path.name: path.read_text() for path in tmp_path.glob("*.json")}
     kept = {path.name: path.read_text() for path in (ROOT / "docs" / "schemas").glob("*.json")}
-    assert kept == written, "run: python -m posturewatch.messages docs/schemas"
+    assert kept == written, "run: python -m posturewatch.publishing.messages docs/schemas"
 
 
 def test_the_page_names_every_topic_key_and_event() -> None:

@@ -11,10 +11,10 @@ import pytest
 from posturewatch.config import read_kept, write_calibration
 from posturewatch.config.calibration import kept_path
 from posturewatch.core.settings import Calibration, SensorSettings, Settings
-from posturewatch.desk import Desk
 from posturewatch.errors import CommandError
-from posturewatch.link import Received
-from posturewatch.messages import Topics
+from posturewatch.mqtt.link import Received
+from posturewatch.publishing.messages import Topics
+from posturewatch.requests.desk import Desk
 from posturewatch.rules import discover
 from posturewatch.sinks.outbox import Outbox
 from posturewatch.types import NS_PER_S, Placement, RawSamples, SampleBatch

@@ -12,15 +12,15 @@ import pytest
 from posturewatch_sim.scenarios import Step, load
 from posturewatch_sim.stream import samples
 
+from posturewatch.calibrating.uprights import SLIPPED_DEG, Uprights
 from posturewatch.config import read_calibration, write_calibration
 from posturewatch.core.calibration import angle_deg
 from posturewatch.core.settings import Calibration, SensorSettings, Settings
-from posturewatch.messages import Topics
+from posturewatch.publishing.messages import Topics
 from posturewatch.rules import discover
 from posturewatch.sinks.outbox import Outbox
 from posturewatch.sources.simulated import SimulatedSensor, find_upright
 from posturewatch.types import NS_PER_S, Placement, SampleBatch
-from posturewatch.uprights import SLIPPED_DEG, Uprights
 from posturewatch.watch import Watch
 
 START_NS = 1_790_000_000 * NS_PER_S

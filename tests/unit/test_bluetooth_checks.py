@@ -13,7 +13,7 @@ import pytest
 
 from posturewatch.checks import Finding, Subject, bluetooth
 from posturewatch.config import load
-from posturewatch.control import listening, socket_path
+from posturewatch.requests.control_socket import listening, socket_path
 
 POLAR = (
     '[[wearer]]\nid = "me"\n[[wearer.sensor]]\nid = "chest"\nplacement = "chest"\nsource = "ble"\nfamily = "polar"\n'

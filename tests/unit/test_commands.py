@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from posturewatch.commands import Address, LocalTime, find_reply_topic, read_payload, read_topic, to_command
 from posturewatch.config.core_settings import tabulate_utc_offsets
 from posturewatch.errors import CommandError
+from posturewatch.requests.commands import Address, LocalTime, find_reply_topic, read_payload, read_topic, to_command
 from posturewatch.types import NS_PER_S, Command, Verb
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posturewatch.conditions import Condition, Conditions, MappedTopic, read_value
+from posturewatch.requests.conditions import Condition, Conditions, MappedTopic, read_value
 from posturewatch.types import NS_PER_S
 
 S = NS_PER_S

@@ -10,7 +10,7 @@ import pytest
 from posturewatch.config import load
 from posturewatch.config.places import find_line, locate_keys
 from posturewatch.errors import ConfigError
-from posturewatch.mqtt_settings import MQTT_311
+from posturewatch.mqtt.settings import MQTT_311
 from posturewatch.types import Placement
 
 NOW_NS = 1_790_000_000_000_000_000  # 2026-09-21 UTC

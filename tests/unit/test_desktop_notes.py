@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from posturewatch.messages import Topics, for_event
+from posturewatch.publishing.messages import Topics, for_event
+from posturewatch.publishing.texts import ENGLISH_DESKTOP
 from posturewatch.sinks.desktop_notes import DesktopNotes, DesktopSettings, find_leaf
-from posturewatch.texts import ENGLISH_DESKTOP
 from posturewatch.types import NS_PER_S, Happened, Level, Message, Prompt, ReminderPhase
 
 NOW_NS = 1_790_000_000 * NS_PER_S

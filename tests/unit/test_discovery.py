@@ -9,14 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from posturewatch import payloads
-from posturewatch.announcing import FILE, Announcer, read_announced
-from posturewatch.commands import LocalTime, read_payload, read_topic, to_command
 from posturewatch.config import HomeAssistant
 from posturewatch.core.settings import SensorSettings, Settings
-from posturewatch.discovery import Home, Subject, bridge_device, discovery, slug, subject_of, wearer_device
-from posturewatch.link import Received
-from posturewatch.messages import Topics, availability
+from posturewatch.home_assistant.discovery import (
+    Home,
+    Subject,
+    bridge_device,
+    discovery,
+    slug,
+    subject_of,
+    wearer_device,
+)
+from posturewatch.mqtt.announcing import FILE, Announcer, read_announced
+from posturewatch.mqtt.link import Received
+from posturewatch.publishing import payloads
+from posturewatch.publishing.messages import Topics, availability
+from posturewatch.requests.commands import LocalTime, read_payload, read_topic, to_command
 from posturewatch.types import Message, Placement, Verb
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ import math
 import numpy as np
 import pytest
 
+from posturewatch.calibrating.capturing import Captured
 from posturewatch.calibrating.guide import Guide
 from posturewatch.calibrating.judging import Outcome, judge, judge_walk
-from posturewatch.capturing import Captured
 from posturewatch.core.calibration import angle_deg, measure_pose
-from posturewatch.dialogue import Dialogue
+from posturewatch.terminal.dialogue import Dialogue
 from posturewatch.types import Placement
 
 RATE_HZ = 25.0

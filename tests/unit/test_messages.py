@@ -12,10 +12,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from posturewatch import messages, payloads
 from posturewatch.core.body import Body
 from posturewatch.errors import ConfigError
-from posturewatch.messages import Topics
+from posturewatch.publishing import messages, payloads
+from posturewatch.publishing.messages import Topics
 from posturewatch.types import (
     CommandResult,
     Drifted,

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from posturewatch.errors import ConfigError
-from posturewatch.link import tls_context
-from posturewatch.mqtt_settings import MqttSettings, TlsSettings, is_loopback
+from posturewatch.mqtt.link import tls_context
+from posturewatch.mqtt.settings import MqttSettings, TlsSettings, is_loopback
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST", "::1", "127.8.8.8"])
@@ -64,5 +64,5 @@ def test_certificate_files_that_cannot_be_used_are_named(tmp_path: Path) -> None
 
 
 def test_importing_the_settings_does_not_load_the_mqtt_client() -> None:
-    code = "import sys, posturewatch.mqtt_settings; sys.exit('aiomqtt' in sys.modules)"
+    code = "import sys, posturewatch.mqtt.settings; sys.exit('aiomqtt' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posturewatch.notices import Notices
+from posturewatch.publishing.notices import Notices
 from posturewatch.types import NS_PER_S
 
 MONDAY = 20_500  # days since 1970

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from posturewatch import payloads
-from posturewatch.commands import LocalTime, read_payload, read_topic, to_command
+from posturewatch.publishing import payloads
+from posturewatch.requests.commands import LocalTime, read_payload, read_topic, to_command
 
 FOLDER = Path(__file__).resolve().parents[2] / "config" / "openhab"
 THINGS = (FOLDER / "posturewatch.things").read_text("utf-8")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from posturewatch import messages
 from posturewatch.core.body import Body
-from posturewatch.pacing import ShiftRate, StateThrottle
+from posturewatch.publishing import messages
+from posturewatch.publishing.pacing import ShiftRate, StateThrottle
 from posturewatch.types import Level, Motion, Posture, ReminderPhase, Wear
 
 S = 10**9

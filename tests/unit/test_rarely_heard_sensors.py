@@ -18,8 +18,8 @@ from posturewatch.core.settings import SensorSettings, SensorTraits, Settings
 from posturewatch.drivers import Packet, discover
 from posturewatch.drivers.bound import BoundSensor
 from posturewatch.drivers.sparse import bridge, bridge_all, settle
-from posturewatch.link import Received
-from posturewatch.mqtt_settings import MqttSettings
+from posturewatch.mqtt.link import Received
+from posturewatch.mqtt.settings import MqttSettings
 from posturewatch.sources.ble.stream import SensorStream
 from posturewatch.sources.mqtt import MqttSource
 from posturewatch.types import BreakEnded, BreakKind, Placement, RuleDue, Tick, Wear, WearChanged, WearRevised

@@ -11,9 +11,9 @@ import polars as pl
 import pytest
 
 from posturewatch.errors import RecordingError
-from posturewatch.sources.recordings import RELATIVE_START_NS, open_samples
+from posturewatch.recording.timeline import since
 from posturewatch.sources.replay import Replay, ReplayOptions
-from posturewatch.timeline import since
+from posturewatch.sources.sample_files import RELATIVE_START_NS, open_samples
 from posturewatch.types import NS_PER_S, Placement
 
 RATE_HZ = 20

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from posturewatch.texts import ENGLISH, Texts, prompt_text, still_minutes
+from posturewatch.publishing.texts import ENGLISH, Texts, prompt_text, still_minutes
 
 KINDS = ("shift_due", "break_due", "break_due_firm")
 ALL_TEXTS = [text for field in dataclasses.fields(Texts) for text in getattr(ENGLISH, field.name)]

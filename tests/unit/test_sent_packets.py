@@ -10,8 +10,8 @@ import pytest
 from posturewatch.drivers import Advert, Options
 from posturewatch.drivers.bound import BoundSensor
 from posturewatch.drivers.preset_files import families
-from posturewatch.recording import Header, RecordedSensor, RecordingReader, RecordingWriter
-from posturewatch.sent import SentPacket, advertised_parts, blank
+from posturewatch.recording.packet_log import Header, RecordedSensor, RecordingReader, RecordingWriter
+from posturewatch.recording.sent_packets import SentPacket, advertised_parts, blank
 from posturewatch.sources.ble.ears import Heard
 from posturewatch.sources.ble.listener import Listener
 from posturewatch.sources.ble.stream import SensorStream

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from posturewatch.drivers import AdvertDriver
 from posturewatch.errors import DecodeError
-from posturewatch.sent import advertised_parts
+from posturewatch.recording.sent_packets import advertised_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from posturewatch.drivers.bound import BoundSensor
-    from posturewatch.health import SensorHealth
-    from posturewatch.sent import SentPacket
+    from posturewatch.recording.sent_packets import SentPacket
+    from posturewatch.status.health import SensorHealth
     from posturewatch.types import LinkChanged, RawSamples
 
 

@@ -12,8 +12,8 @@ from posturewatch.drivers.device_clock import DeviceClock
 from posturewatch.drivers.packet_order import PacketOrder
 from posturewatch.drivers.plausibility import Plausibility
 from posturewatch.drivers.sparse import BRIDGED_HZ, bridge, settle
-from posturewatch.health import SensorHealth
-from posturewatch.sent import SentPacket, blank
+from posturewatch.recording.sent_packets import SentPacket, blank
+from posturewatch.status.health import SensorHealth
 from posturewatch.types import NS_PER_S, LinkChanged, RawSamples
 
 if TYPE_CHECKING:

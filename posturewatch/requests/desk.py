@@ -10,9 +10,11 @@ import logging
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from posturewatch import messages
-from posturewatch.capturing import Capture, choose_sensor, explain
-from posturewatch.commands import (
+from posturewatch.calibrating.capturing import Capture, choose_sensor, explain
+from posturewatch.core.reminding.commands import ANSWER_KEPT_NS
+from posturewatch.errors import CommandError
+from posturewatch.publishing import messages
+from posturewatch.requests.commands import (
     MAX_BYTES,
     SHOWN,
     Address,
@@ -23,8 +25,6 @@ from posturewatch.commands import (
     read_topic,
     to_command,
 )
-from posturewatch.core.reminding.commands import ANSWER_KEPT_NS
-from posturewatch.errors import CommandError
 from posturewatch.types import NS_PER_S, CommandResult, Happened, Message, Verb
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from posturewatch.core.calibration import Attempt
     from posturewatch.core.settings import Calibration
-    from posturewatch.link import Received
-    from posturewatch.messages import Topics
+    from posturewatch.mqtt.link import Received
+    from posturewatch.publishing.messages import Topics
     from posturewatch.sinks.outbox import Outbox
     from posturewatch.types import Command
     from posturewatch.watch import Watch

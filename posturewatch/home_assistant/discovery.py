@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from posturewatch import __version__
 from posturewatch.core.posture import INCLINED
-from posturewatch.discovered import (
+from posturewatch.home_assistant.entities import (
     BRIDGE,
     COMMANDS,
     EVENTS,
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from posturewatch.core.settings import Settings
-    from posturewatch.discovered import Entity
-    from posturewatch.messages import Topics
+    from posturewatch.home_assistant.entities import Entity
+    from posturewatch.publishing.messages import Topics
 
 MAKER = "posturewatch"
 STALE_AFTER_S = 180  # three of the longest intervals between two states

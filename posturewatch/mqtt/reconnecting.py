@@ -9,14 +9,14 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from posturewatch.errors import BrokerRefused, BrokerUnavailable
-from posturewatch.link import NoAnswer, NobodyThere, TakenOver, connected, listens
+from posturewatch.mqtt.link import NoAnswer, NobodyThere, TakenOver, connected, listens
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from posturewatch.errors import SinkError
-    from posturewatch.link import Link
-    from posturewatch.mqtt_settings import MqttSettings
+    from posturewatch.mqtt.link import Link
+    from posturewatch.mqtt.settings import MqttSettings
 
 FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 30.0

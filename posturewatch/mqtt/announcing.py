@@ -10,7 +10,7 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any
 
-from posturewatch.discovery import Home, components_of, discovery, forget
+from posturewatch.home_assistant.discovery import Home, components_of, discovery, forget
 from posturewatch.store import replace_file
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from posturewatch.config import HomeAssistant
-    from posturewatch.discovery import Subject
-    from posturewatch.link import Received
-    from posturewatch.messages import Topics
+    from posturewatch.home_assistant.discovery import Subject
+    from posturewatch.mqtt.link import Received
+    from posturewatch.publishing.messages import Topics
     from posturewatch.types import Message
 
 log = logging.getLogger(__name__)

@@ -10,15 +10,15 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from posturewatch.errors import BrokerRefused, BrokerUnavailable
-from posturewatch.link import connected
-from posturewatch.messages import ID_PATTERN, Topics
-from posturewatch.reconnecting import Patience
+from posturewatch.mqtt.link import connected
+from posturewatch.mqtt.reconnecting import Patience
+from posturewatch.publishing.messages import ID_PATTERN, Topics
 from posturewatch.types import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from posturewatch.mqtt_settings import MqttSettings
+    from posturewatch.mqtt.settings import MqttSettings
 
 LEAVES = ("state", "reminder", "event", "availability", "result")
 MOST_WEARERS = 200

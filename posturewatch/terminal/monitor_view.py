@@ -6,14 +6,14 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from posturewatch.monitoring import printable
-from posturewatch.screen import FRAME_S, PHASES, SHOWN_MESSAGES, bar
 from posturewatch.sinks import console
+from posturewatch.terminal.monitoring import printable
+from posturewatch.terminal.screen import FRAME_S, PHASES, SHOWN_MESSAGES, bar
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from posturewatch.monitoring import Picture
+    from posturewatch.terminal.monitoring import Picture
     from posturewatch.types import Message
 
 SHOWN = (

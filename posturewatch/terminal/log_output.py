@@ -10,7 +10,7 @@ import queue
 import sys
 from typing import TYPE_CHECKING
 
-from posturewatch.messages import iso
+from posturewatch.publishing.messages import iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,16 +7,16 @@ import json
 import secrets
 from typing import TYPE_CHECKING
 
-from posturewatch.discovery import forget
 from posturewatch.errors import BrokerRefused, UsageError
-from posturewatch.link import connected
-from posturewatch.messages import Topics
+from posturewatch.home_assistant.discovery import forget
+from posturewatch.mqtt.link import connected
+from posturewatch.publishing.messages import Topics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from posturewatch.link import Link, Received
-    from posturewatch.mqtt_settings import MqttSettings
+    from posturewatch.mqtt.link import Link, Received
+    from posturewatch.mqtt.settings import MqttSettings
 
 FIRST_S = 1.0  # retained messages come at once
 NEXT_S = 0.3

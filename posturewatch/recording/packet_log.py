@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from posturewatch.sent import SentPacket
+    from posturewatch.recording.sent_packets import SentPacket
     from posturewatch.types import Incoming, Int32Array
 
 log = logging.getLogger(__name__)

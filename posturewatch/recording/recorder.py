@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from posturewatch.app import Stop
 from posturewatch.errors import PosturewatchError
-from posturewatch.recording import Header, RecordedSensor, RecordingWriter
+from posturewatch.recording.packet_log import Header, RecordedSensor, RecordingWriter
 from posturewatch.sources.assembly import build_sources
 from posturewatch.sources.packet_queue import PacketQueue
 from posturewatch.types import RawSamples, SampleBatch, Tick
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from posturewatch.config import Sensor
-    from posturewatch.sent import SentPacket
+    from posturewatch.recording.sent_packets import SentPacket
     from posturewatch.signals import Signals
     from posturewatch.sources.assembly import SourceContext
 

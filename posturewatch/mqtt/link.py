@@ -20,19 +20,19 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from posturewatch.errors import BrokerRefused, BrokerUnavailable, ConfigError
-from posturewatch.mqtt_settings import MQTT_5, MQTT_311
+from posturewatch.mqtt.settings import MQTT_5, MQTT_311
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from paho.mqtt.client import Client as PahoClient
 
-    from posturewatch.mqtt_settings import MqttSettings, TlsSettings
+    from posturewatch.mqtt.settings import MqttSettings, TlsSettings
     from posturewatch.types import Message
 
 log = logging.getLogger(__name__)
 # The library's own loggers repeat what our one-line errors say.
-CLIENT_LOG = logging.getLogger("posturewatch.link.client")
+CLIENT_LOG = logging.getLogger("posturewatch.mqtt.link.client")
 CLIENT_LOG.setLevel(logging.ERROR)
 
 LEAST_REFUSAL = 128  # MQTT 5: reason codes from here on are failures

@@ -9,16 +9,16 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from posturewatch.broker import BrokerDied, embedded_broker
-from posturewatch.mqtt_settings import MQTT_311
+from posturewatch.mqtt.embedded_broker import BrokerDied, embedded_broker
+from posturewatch.mqtt.settings import MQTT_311
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from posturewatch.broker import EmbeddedBroker
     from posturewatch.config import LoadedConfig
-    from posturewatch.mqtt_settings import MqttSettings
+    from posturewatch.mqtt.embedded_broker import EmbeddedBroker
+    from posturewatch.mqtt.settings import MqttSettings
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
 from posturewatch.core.reminding.settable import HIGHEST_RUNG, SEDENTARY_MIN, STATIC_MIN
-from posturewatch.payloads import HAPPENINGS, Reminder
+from posturewatch.publishing.payloads import HAPPENINGS, Reminder
 from posturewatch.types import Level, Motion, Posture, ReminderPhase, Verb, Wear
 
 if TYPE_CHECKING:

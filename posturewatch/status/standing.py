@@ -7,13 +7,13 @@ import contextlib
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from posturewatch.control import NoDaemon, ask
 from posturewatch.core.snapshot import load_state
 from posturewatch.core.state import State
 from posturewatch.errors import PosturewatchError, SnapshotError
-from posturewatch.explaining import explain_state
-from posturewatch.link import connected
-from posturewatch.messages import Topics, iso, wearer_state
+from posturewatch.mqtt.link import connected
+from posturewatch.publishing.messages import Topics, iso, wearer_state
+from posturewatch.requests.control_socket import NoDaemon, ask
+from posturewatch.status.explaining import explain_state
 from posturewatch.store import read_snapshot
 from posturewatch.types import NS_PER_S
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from posturewatch.drivers.bound import BoundSensor
-    from posturewatch.link import Link
-    from posturewatch.mqtt_settings import MqttSettings
+    from posturewatch.mqtt.link import Link
+    from posturewatch.mqtt.settings import MqttSettings
 
 FIRST_S = 2.0  # retained messages come at once
 NEXT_S = 0.3

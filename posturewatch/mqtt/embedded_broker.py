@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from posturewatch.errors import ConfigError, MissingExtra, SinkError
-from posturewatch.mqtt_settings import MqttSettings
-from posturewatch.running import end
+from posturewatch.mqtt.settings import MqttSettings
+from posturewatch.processes import end
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -185,7 +185,7 @@ async def _start(config: Path) -> asyncio.subprocess.Process:
         sys.executable,
         "-P",
         "-m",
-        "posturewatch.broker",
+        "posturewatch.mqtt.embedded_broker",
         str(config),
         stdin=asyncio.subprocess.PIPE,  # closes when we die, however we die
         stdout=asyncio.subprocess.DEVNULL,

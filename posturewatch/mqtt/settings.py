@@ -1,4 +1,4 @@
-"""Where the MQTT broker is and how to speak to it: plain values, made by `config.py`, used by `link.py`."""
+"""Where the MQTT broker is and how to speak to it: plain values, made by `config/`, used by `link.py`."""
 
 from __future__ import annotations
 

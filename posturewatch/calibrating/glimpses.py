@@ -9,7 +9,7 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, Any
 
-from posturewatch.capturing import Capture, Captured, choose_sensor
+from posturewatch.calibrating.capturing import Capture, Captured, choose_sensor
 from posturewatch.core.settings import Calibration
 from posturewatch.errors import CommandError
 from posturewatch.types import Happened

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from posturewatch.core.reminding import summarise_day
-from posturewatch.messages import iso_or_none, percent
+from posturewatch.publishing.messages import iso_or_none, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from posturewatch.control import NoDaemon, ask, socket_path
+from posturewatch.requests.control_socket import NoDaemon, ask, socket_path
 from posturewatch.setting_up.broker import choose_broker
 from posturewatch.setting_up.calibration import calibrate
 from posturewatch.setting_up.desktop import choose_desktop
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from posturewatch.dialogue import Dialogue
     from posturewatch.setting_up.draft import Answers, Draft
+    from posturewatch.terminal.dialogue import Dialogue
 
 
 async def set_up(talk: Dialogue, answers: Answers, path: Path, environ: Mapping[str, str]) -> None:

@@ -1,6 +1,7 @@
 """From events and states to MQTT messages: topic names, payloads, quality, retain and expiry (contract version 1).
 
-Pure: nothing here reads a clock or waits.  `python -m posturewatch.messages docs/schemas` writes the JSON Schemas.
+Pure: nothing here reads a clock or waits.  `python -m posturewatch.publishing.messages docs/schemas` writes the JSON
+Schemas.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from posturewatch import payloads
 from posturewatch.errors import ConfigError
-from posturewatch.payloads import asyncapi, json_schemas, schema_name
-from posturewatch.texts import ENGLISH, Texts, prompt_text
+from posturewatch.publishing import payloads
+from posturewatch.publishing.payloads import asyncapi, json_schemas, schema_name
+from posturewatch.publishing.texts import ENGLISH, Texts, prompt_text
 from posturewatch.types import (
     NS_PER_S,
     BreakEnded,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from posturewatch.core.body import Body
-    from posturewatch.health import SensorHealth
+    from posturewatch.status.health import SensorHealth
     from posturewatch.types import Event, Level, ReminderPhase
 
 __all__ = ["ReminderView", "Topics", "asyncapi", "for_event", "json_schemas", "wearer_state"]

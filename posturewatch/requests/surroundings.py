@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from posturewatch.conditions import Conditions
+from posturewatch.requests.conditions import Conditions
 from posturewatch.types import Surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from posturewatch.conditions import MappedTopic
-    from posturewatch.link import Received
+    from posturewatch.mqtt.link import Received
+    from posturewatch.requests.conditions import MappedTopic
     from posturewatch.watch import Watch
 
 log = logging.getLogger(__name__)

@@ -7,18 +7,18 @@ import json
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from posturewatch.control import NoDaemon, ask
 from posturewatch.errors import PosturewatchError, UsageError
-from posturewatch.link import connected
-from posturewatch.messages import ID_PATTERN, Topics
+from posturewatch.mqtt.link import connected
+from posturewatch.publishing.messages import ID_PATTERN, Topics
+from posturewatch.requests.control_socket import NoDaemon, ask
 from posturewatch.types import Message
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from posturewatch.link import Link
-    from posturewatch.mqtt_settings import MqttSettings
+    from posturewatch.mqtt.link import Link
+    from posturewatch.mqtt.settings import MqttSettings
 
 ANSWER_S = 3.0
 FIND_S = 2.0  # retained states come at once

@@ -7,20 +7,21 @@ import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from posturewatch import __version__, messages
+from posturewatch import __version__
+from posturewatch.publishing import messages
 from posturewatch.types import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from posturewatch.clock import Clock
-    from posturewatch.desk import Desk
-    from posturewatch.health import SensorHealth
-    from posturewatch.messages import Topics
-    from posturewatch.mqtt_settings import MqttSettings
+    from posturewatch.mqtt.settings import MqttSettings
+    from posturewatch.publishing.messages import Topics
+    from posturewatch.requests.desk import Desk
     from posturewatch.sinks.mqtt import MqttSink
     from posturewatch.sinks.outbox import Outbox
     from posturewatch.sources.packet_queue import PacketQueue
+    from posturewatch.status.health import SensorHealth
     from posturewatch.types import Message
     from posturewatch.watch import Watch
 

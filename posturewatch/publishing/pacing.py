@@ -9,7 +9,7 @@ from posturewatch.types import NS_PER_S, Wear
 
 if TYPE_CHECKING:
     from posturewatch.core.body import Body
-    from posturewatch.messages import ReminderView
+    from posturewatch.publishing.messages import ReminderView
 
 MIN_INTERVAL_S = 10
 MAX_INTERVAL_S = 60

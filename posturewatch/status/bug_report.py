@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from posturewatch import __version__
 from posturewatch.clock import read_wall_ns
-from posturewatch.messages import iso
+from posturewatch.publishing.messages import iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

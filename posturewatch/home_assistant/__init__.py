@@ -1,0 +1,1 @@
+"""How Home Assistant learns of wearers: devices and their entities, by discovery."""

@@ -1,0 +1,1 @@
+"""What is said: events and states to MQTT messages, words and notices."""

@@ -1,0 +1,1 @@
+"""What people and other devices ask: commands, what they mean, and who answers."""

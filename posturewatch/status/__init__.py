@@ -1,0 +1,1 @@
+"""How it does: health, status, why, and what a bug report needs."""
