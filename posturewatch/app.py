@@ -112,9 +112,8 @@ class App:
         self._given = given
         self._clock = given.clock
         self._access = access
-        self._mqtt = mqtt = access.publish
         self._loaded = given.loaded
-        self._topics = Topics(mqtt.base_topic)
+        self._topics = Topics(access.publish.base_topic)
         self._outbox = Outbox(self._clock.now_ns)
         config, now_ns = given.loaded.config, self._clock.now_ns
         self._local = build_local_sinks(config, now_ns, given.speed, self._answer)
@@ -131,35 +130,10 @@ class App:
         about = (self._topics, self.watches, self._outbox, self._clock.now_ns)
         self._desk = Desk(*about, self._save_soon.set, self._calibrated)
         mapped = zip(self.watches, map(to_mapped_topics, self._loaded.config.wearer), strict=True)
-        self._neighbourhood = Neighbourhood(mapped, self._clock.now_ns, mqtt.base_topic)
+        self._neighbourhood = Neighbourhood(mapped, self._clock.now_ns, access.publish.base_topic)
         self._announcer = Announcer(self._store.folder, self._topics, given.loaded.config.home_assistant)
-        context = SinkContext(
-            self._outbox,
-            self._clock.now_ns,
-            mqtt=mqtt,
-            subscriptions=(
-                *self._desk.subscriptions,
-                *self._announcer.subscriptions,
-                *self._neighbourhood.subscriptions,
-            ),
-            on_message=self._hear,
-            announce=self._announce,
-            on_published=self._published,
-            clock_speed=given.speed,
-        )
-        self._sink = cast("MqttSink", find_sink("mqtt").build(context))
-        self._reports = Reports(
-            topics=self._topics,
-            mqtt=mqtt,
-            clock=self._clock,
-            started_ns=self._started_ns,
-            watches=self.watches,
-            queues=self._queues,
-            outbox=self._outbox,
-            sink=self._sink,
-            sensors=self._sources.health,
-            desk=self._desk,
-        )
+        self._sink = self._build_sink()
+        self._reports = self._build_reports()
         self.successor: Given | None = None
 
     # ------------------------------------------------------------ building
@@ -197,6 +171,35 @@ class App:
         bound, bluetooth = loaded.bind_sensors(), loaded.config.bluetooth
         around = SourceContext(self._clock, self._access.hear, bound, bluetooth, self._given.speed)
         return build_sources(sensors, around)
+
+    def _build_sink(self) -> MqttSink:
+        """The way out to the broker, and in from it for all but samples."""
+        hears = (self._desk, self._announcer, self._neighbourhood)
+        context = SinkContext(
+            self._outbox,
+            self._clock.now_ns,
+            mqtt=self._access.publish,
+            subscriptions=tuple(topic for each in hears for topic in each.subscriptions),
+            on_message=self._hear,
+            announce=self._announce,
+            on_published=self._published,
+            clock_speed=self._given.speed,
+        )
+        return cast("MqttSink", find_sink("mqtt").build(context))
+
+    def _build_reports(self) -> Reports:
+        return Reports(
+            topics=self._topics,
+            mqtt=self._access.publish,
+            clock=self._clock,
+            started_ns=self._started_ns,
+            watches=self.watches,
+            queues=self._queues,
+            outbox=self._outbox,
+            sink=self._sink,
+            sensors=self._sources.health,
+            desk=self._desk,
+        )
 
     # ------------------------------------------------------------ running
 
