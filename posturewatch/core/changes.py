@@ -140,6 +140,8 @@ def note_wear(
     else:
         events.append(WearChanged(from_ns, new))
     if new is _OFF:
+        if old is _WORN or state.sedentary.start_epoch or state.real_break:  # not one that lay there from the start
+            events.append(Happened(now_ns, "removed", None, {"at_ns": from_ns}))
         _taken_off(state, epoch, from_ns // NS_PER_S, settings, events)
     elif new is _UNKNOWN:
         sedentary.pause(state.sedentary, epoch, up)
@@ -175,6 +177,7 @@ def _put_on(
             body.last_break_ns = on_epoch * NS_PER_S
             events.append(BreakEnded(epoch * NS_PER_S, BreakKind.REAL, start * NS_PER_S, on_epoch * NS_PER_S))
         body.mounted = True
+        events.append(Happened(epoch * NS_PER_S, "mounted", None, {"at_ns": on_epoch * NS_PER_S}))
     state.off_epoch = 0
     seat, held = state.sedentary, state.bouts
     if not seat.start_epoch and not state.real_break:

@@ -25,6 +25,7 @@ from posturewatch.types import (
     ClosedBy,
     Drifted,
     Event,
+    Happened,
     Link,
     Motion,
     Placement,
@@ -228,6 +229,19 @@ def test_a_sensor_taken_off_ends_the_bout_where_it_was_taken_off() -> None:
     (seat,) = of_kind(events, SedentaryEnded)
     assert (seat.closed_by, at_s(seat.end_ns)) == (ClosedBy.OFF_BODY, wear_spans(events)[1][1])
     assert of_kind(events, RuleDue) == []
+
+
+def worn_stories(events: list[Event]) -> list[tuple[str, float]]:
+    told = [event for event in of_kind(events, Happened) if event.event_type in ("removed", "mounted")]
+    return [(event.event_type, at_s(event.detail["at_ns"])) for event in told]
+
+
+def test_taking_a_sensor_off_and_putting_it_on_again_are_told_with_their_moments() -> None:
+    (off, off_s), (on, on_s) = worn_stories(simulated("left-on-desk", 1, 3 * 3600))
+    assert (off, on) == ("removed", "mounted")
+    assert off_s == pytest.approx(25 * 60, abs=60)
+    assert on_s == pytest.approx(85 * 60, abs=120)
+    assert worn_stories(watch(*on_a_desk(2400, 25))[1]) == [], "nobody wore it before"
 
 
 @pytest.mark.parametrize("seed", [1, 5, 20])
