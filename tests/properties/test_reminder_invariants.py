@@ -31,6 +31,7 @@ from posturewatch.types import (
     Surroundings,
     Verb,
     Wear,
+    Withdrawn,
 )
 
 START_S = 1_700_000_000 - 1_700_000_000 % 86_400 + 22 * 3600  # midnight is near
@@ -241,12 +242,27 @@ def test_budgets_and_gaps_are_kept(manners, script):
     if manners.as_due:
         return
     for level, per_hour in ((Level.SHIFT, manners.shift_per_hour), (Level.BREAK, manners.break_per_hour)):
+        asked = [prompt.t_ns for prompt in _unasked_prompts(day.events) if prompt.level is level]
+        assert all(sum(t <= u < t + HOUR_NS for u in asked) <= per_hour for t in asked)
         times = [prompt.t_ns for prompt in day.prompts(repeat=0, level=level)]
-        assert all(sum(t <= u < t + HOUR_NS for u in times) <= per_hour for t in times)
         gaps = [b - a for a, b in itertools.pairwise(times)]
         assert all(gap >= manners.min_gap_s * NS_PER_S for gap in gaps)
-    days = [prompt.t_ns // DAY_NS for prompt in day.prompts(repeat=0, level=Level.BREAK)]
+    days = [prompt.t_ns // DAY_NS for prompt in _unasked_prompts(day.events) if prompt.level is Level.BREAK]
     assert all(days.count(one) <= manners.break_per_day for one in days)
+
+
+def _unasked_prompts(events):
+    """First prompts and repeats, without those that a snooze or an acknowledgement asked for and without louder ones."""
+    wanted: set[str] = set()  # cycles
+    rungs: dict[str, int] = {}
+    for event in events:
+        if isinstance(event, Withdrawn) and event.why in ("snoozed", "acknowledged"):
+            wanted.add(event.cycle)
+        elif isinstance(event, Prompt) and not event.test:
+            if event.cycle not in wanted and event.rung <= rungs.get(event.cycle, event.rung):
+                yield event
+            wanted.discard(event.cycle)
+            rungs[event.cycle] = event.rung
 
 
 @settings(max_examples=200)

@@ -286,14 +286,54 @@ def test_credit_ends_with_the_clock_it_was_given_for():
 # ---------------------------------------------------------------- nobody answers
 
 
-def test_firm_break_is_repeated_twice_then_missed():
-    wearer = break_due()
+def test_firm_break_is_repeated_twice_then_missed_where_the_budget_has_room():
+    wearer = break_due(break_per_hour=4)
     firm = wearer.state.cycle
     wearer.sit(16 * MIN)
     assert wearer.minutes_of(Prompt, cycle=firm) == [60, 65, 70]
     assert [e.repeat for e in wearer.all_of(Prompt) if e.cycle == firm] == [0, 1, 2]
     assert [e.event_type for e in wearer.all_of(Happened) if e.cycle == firm] == ["missed"]
     assert wearer.state.phase is P.BUILDING
+    assert wearer.state.prompts_left_today == 10 - 4  # the soft one, the firm one, and its repeats
+
+
+@pytest.mark.parametrize("budget", [{}, {"break_per_hour": 9, "break_per_day": 2}])
+def test_a_repeat_that_the_budget_has_no_room_for_does_not_come(budget):
+    wearer = break_due(**budget).sit(16 * MIN)
+    assert wearer.minutes_of(Prompt) == [30, 60]
+    assert wearer.minutes_of(Happened, event_type="missed") == [40, 70]
+
+
+def test_a_repeat_comes_as_soon_as_the_hour_has_room_for_it():
+    wearer = Wearer()
+    wearer.say(Verb.SET, key="level", value="break")
+    wearer.sit(59 * MIN)
+    wearer.body.motion = Motion.MOVING
+    for _ in range(23 * MIN):
+        wearer.second()
+    wearer.sit(9 * MIN)
+    assert wearer.minutes_of(Prompt) == [30, 82.02, 90]
+
+
+def test_a_louder_repeat_comes_without_room_since_the_wearer_allowed_it():
+    wearer = break_due(top_rung=3).sit(16 * MIN)
+    assert [(prompt.repeat, prompt.rung) for prompt in wearer.all_of(Prompt)] == [(0, 2), (0, 2), (1, 3)]
+    assert wearer.minutes_of(Prompt) == [30, 60, 65]
+
+
+def test_a_shift_is_not_repeated():
+    wearer = shift_due(shift_per_hour=9).sit(9 * MIN)
+    assert wearer.minutes_of(Prompt) == [20]
+    assert wearer.state.phase is P.DUE
+
+
+@pytest.mark.parametrize("verb", [Verb.SNOOZE, Verb.ACK])
+def test_what_comes_back_because_the_wearer_asked_for_it_is_not_taken_off_the_budgets(verb):
+    wearer = break_due()
+    assert wearer.say(verb).ok
+    wearer.sit(11 * MIN)
+    assert wearer.minutes_of(Prompt) == [30, 60, 70]
+    assert wearer.state.prompts_left_today == 10 - 2
 
 
 def test_soft_break_is_asked_for_once():
@@ -305,7 +345,7 @@ def test_soft_break_is_asked_for_once():
 
 
 def test_escalated_follows_due_after_five_minutes():
-    wearer = break_due().sit(5 * MIN)
+    wearer = break_due(break_per_hour=3).sit(5 * MIN)
     assert wearer.state.phase is P.ESCALATED
     assert wearer.state.due
 
@@ -667,7 +707,7 @@ def test_reason_to_be_silent_is_said_once():
 def test_higher_level_takes_the_place_of_an_open_shift_without_a_gap():
     wearer = Wearer().sit(30 * MIN)
     assert wearer.minutes_of(Prompt, level=Level.BREAK) == [30]
-    assert wearer.minutes_of(Prompt, level=Level.SHIFT) == [20, 25]
+    assert wearer.minutes_of(Prompt, level=Level.SHIFT) == [20]
     assert wearer.all_of(Withdrawn)[-1].why == "something more is due"
 
 

@@ -142,10 +142,11 @@ def _find_gap(turn: Turn, is_break: bool) -> Restraint | None:
     last_ns = state.last_break_ns if is_break else max_or_none(state.last_shift_ns, state.last_break_ns)
     if last_ns is not None and now_ns < last_ns + to_ns(manners.min_gap_s):
         return Restraint("too soon after the last prompt", last_ns + to_ns(manners.min_gap_s), False)
-    return _find_over_budget(turn, is_break)
+    return find_over_budget(turn, is_break)
 
 
-def _find_over_budget(turn: Turn, is_break: bool) -> Restraint | None:
+def find_over_budget(turn: Turn, is_break: bool) -> Restraint | None:
+    """Why one more prompt of this level would be too many now; None: it may come."""
     state, now_ns, manners = turn.state, turn.now_ns, turn.settings.reminding
     recent = state.break_prompts_ns if is_break else state.shift_prompts_ns
     recent[:] = [t_ns for t_ns in recent if t_ns + HOUR_NS > now_ns]
@@ -177,13 +178,21 @@ def note_asked(turn: Turn, rule: Rule) -> None:
             state.asked_ns[load.rule.name] = now_ns
     if rule.level is Level.BREAK:
         state.last_break_ns = now_ns
+    else:
+        state.last_shift_ns = now_ns
+    charge_budget(turn, rule.level)
+    state.back_off_until_ns = 0
+
+
+def charge_budget(turn: Turn, level: Level) -> None:
+    """One prompt more that came by itself; one that a snooze or an acknowledgement asked for is not charged."""
+    state, now_ns = turn.state, turn.now_ns
+    if level is Level.BREAK:
         state.break_prompts_ns.append(now_ns)
         state.breaks_asked_today += 1
     else:
-        state.last_shift_ns = now_ns
         state.shift_prompts_ns.append(now_ns)
     del state.break_prompts_ns[:-100], state.shift_prompts_ns[:-100]
-    state.back_off_until_ns = 0
 
 
 def rung_of(turn: Turn, rule: Rule, escalation: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from posturewatch.core.reminding.budgets import note_asked, rung_of
+from posturewatch.core.reminding.budgets import charge_budget, find_over_budget, note_asked, rung_of
 from posturewatch.core.reminding.turn import find_obstacle, next_id, to_ns
 from posturewatch.types import Happened, Level, Prompt, ReminderPhase, Withdrawn
 
@@ -142,18 +142,24 @@ def run_timers(turn: Turn) -> None:
 
 
 def _escalate(turn: Turn, load: Load | None) -> None:
+    """Repeat within the budgets; a louder repeat is what the wearer allowed, and comes in any case."""
     state = turn.state
-    if load is not None and _may_escalate(turn, load.rule):
+    more = load is not None and _may_escalate(turn, load.rule)
+    over = find_over_budget(turn, is_break=True) if more else None
+    if load is not None and more and (over is None or rung_of(turn, load.rule, state.escalations + 1) > state.rung):
         if find_obstacle(turn.body, load.rule.level) is None:
             state.escalations += 1
+            charge_budget(turn, load.rule.level)
             send_prompt(turn, load.rule)
             state.stage = ReminderPhase.ESCALATED
     elif state.stage is ReminderPhase.ESCALATED:
         miss(turn)
+    elif over is not None:
+        state.free_ns = min(state.free_ns, over.until_ns)
 
 
 def _may_escalate(turn: Turn, rule: Rule) -> bool:
-    """The soft break is asked for once; the others as often as configured."""
+    """Only the firm break is asked for again, as often as configured: the others are small, and do not nag."""
     state = turn.state
     more = state.escalations < turn.settings.reminding.max_escalations
-    return more and not state.last_call and rule.event_type != "break_due"
+    return more and not state.last_call and rule.event_type == "break_due_firm"
