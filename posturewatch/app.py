@@ -23,7 +23,7 @@ from posturewatch.home_assistant.discovery import subject_of
 from posturewatch.mqtt.access import broker_of
 from posturewatch.mqtt.announcing import Announcer
 from posturewatch.mqtt.embedded_broker import DEFAULT_PORT, BrokerDied
-from posturewatch.publishing.messages import Topics
+from posturewatch.publishing.messages import Topics, simulated_truth
 from posturewatch.requests.control_socket import listening, socket_path
 from posturewatch.requests.desk import Desk
 from posturewatch.requests.surroundings import Neighbourhood
@@ -88,6 +88,7 @@ class Given:
     on_watches: Callable[[list[Watch]], None] | None = None
     withdraw: bool = False  # let the broker forget us at the end
     has_control: bool = True
+    tells_truth: bool = False  # about simulated wearers, at the broker: for testers
     broker_deaths: int | None = 0  # of an embedded broker, one soon after the other; None: the first ends us, too
 
 
@@ -169,7 +170,8 @@ class App:
             for sensor in wearer.sensor
         ]
         bound, bluetooth = loaded.bind_sensors(), loaded.config.bluetooth
-        around = SourceContext(self._clock, self._access.hear, bound, bluetooth, self._given.speed)
+        tell = self._tell_truth if self._given.tells_truth else None
+        around = SourceContext(self._clock, self._access.hear, bound, bluetooth, self._given.speed, tell_truth=tell)
         return build_sources(sensors, around)
 
     def _build_sink(self) -> MqttSink:
@@ -357,6 +359,9 @@ class App:
         self._announcer.published(message)
         if self._given.on_published is not None:
             self._given.on_published(message)
+
+    def _tell_truth(self, sensor: str, told: Mapping[str, Any], start_ns: int) -> None:
+        self._outbox.put(simulated_truth(self._topics, sensor, told, start_ns))
 
     def _reload(self) -> None:
         """Read the configuration again; one that is wrong changes nothing."""

@@ -126,6 +126,7 @@ async def show(options: DemoOptions, view: View, signals: Signals) -> None:
             on_watches=lambda watches: view.show_watch(watches[0], clock),
             withdraw=True,
             has_control=False,
+            tells_truth=True,
             broker_deaths=None,
         )
         if not options.broker.is_embedded:

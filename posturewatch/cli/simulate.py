@@ -21,7 +21,7 @@ from posturewatch.cli._scenario_picture import (
 from posturewatch.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
 
     from posturewatch_sim.faults import Faults
     from posturewatch_sim.plan import Plan
@@ -61,6 +61,11 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--speed", default="1", metavar="X|max", help="Of all transports but file.")
 @broker_options
 @click.option("--sensor", "sensor_id", help="The sensor's id in the topic.  [default: the wearer's id]")
+@click.option(
+    "--truth-topic/--no-truth-topic",
+    default=True,
+    help="With --transport mqtt: tell the truth, too, on simulator/SENSOR/truth, each part when it begins.",
+)
 @click.option("--drop", metavar="PART", is_flag=False, flag_value="5%", help="Lose packets: 5%.")
 @click.option("--gap", multiple=True, metavar="LENGTH@START", help="Lose everything: 90s@14:00.")
 @click.option("--kick", multiple=True, metavar="START", help="Lose the link for some seconds: 12:00.")
@@ -197,11 +202,30 @@ def _send(
             raise UsageError(f"{scene.name} has no end; say --duration 8h")
         _write(out, samples(scene, start_ns=START_NS, **source))
         return
+    _stream(scene, transport, source, options)
+
+
+def _stream(scene: Scenario, transport: str, source: dict[str, Any], options: dict[str, Any]) -> None:
+    """Live, to a pipe or a broker."""
+    from posturewatch_sim.stream import model_named, samples  # noqa: PLC0415
+    from posturewatch_sim.telling import Telling  # noqa: PLC0415
+
+    from posturewatch.cli._simulated_gateway import in_step, print_samples, publish_samples  # noqa: PLC0415
     from posturewatch.clock import read_wall_ns  # noqa: PLC0415
 
-    options["sensor_id"] = options["sensor_id"] or scene.wearer(options["wearer"]).id
-    chunks = samples(scene, start_ns=read_wall_ns(), chunk_s=BATCH_S, **source)
-    asyncio.run(_stream(transport, chunks, _speed(options["speed"]), _rate_hz(scene, options), options))
+    wearer = scene.wearer(options["wearer"])
+    rate_hz = model_named(options["device"] or wearer.sensor).rate_hz
+    speed = _speed(options["speed"])
+    telling = None
+    if transport == "mqtt" and options["truth_topic"]:
+        telling = Telling(scene, **{name: value for name, value in source.items() if name != "sensor_model"})
+    start_ns = read_wall_ns()
+    paced = in_step(samples(scene, start_ns=start_ns, chunk_s=BATCH_S, **source), speed)
+    if transport == "process":
+        asyncio.run(print_samples(paced, rate_hz))
+        return
+    broker = read_broker(options["broker"] or USUAL_BROKER, **{name: options[name] for name in ACCESS})
+    asyncio.run(publish_samples(paced, rate_hz, broker, options["sensor_id"] or wearer.id, telling, start_ns))
 
 
 def _write(out: Path, chunks: Iterator[Chunk]) -> None:
@@ -225,58 +249,3 @@ def _speed(text: str) -> float | None:
     if not 0.0 < speed < 1e6:  # noqa: PLR2004  # beyond it the clock's steps show
         raise UsageError(f"--speed {text!r}: allowed are max, or a number above 0")
     return speed
-
-
-def _rate_hz(scene: Scenario, options: dict[str, Any]) -> float:
-    from posturewatch_sim.stream import model_named  # noqa: PLC0415
-
-    return model_named(options["device"] or scene.wearer(options["wearer"]).sensor).rate_hz
-
-
-async def _paced(chunks: Iterator[Chunk], speed: float | None) -> AsyncIterator[Chunk]:
-    """Each chunk when its last sample has been taken."""
-    loop = asyncio.get_running_loop()
-    began_s = loop.time()
-    for chunk in chunks:
-        if speed is not None:
-            await asyncio.sleep(began_s + chunk.until_s / speed - loop.time())
-        yield chunk
-
-
-async def _stream(
-    transport: str, chunks: Iterator[Chunk], speed: float | None, rate_hz: float, options: dict[str, Any]
-) -> None:
-    if transport == "process":
-        async for payload in _payloads(_paced(chunks, speed), rate_hz):
-            click.echo(payload)
-        return
-    from posturewatch.mqtt.link import connected  # noqa: PLC0415
-    from posturewatch.publishing.messages import Topics  # noqa: PLC0415
-    from posturewatch.types import Message  # noqa: PLC0415
-
-    settings = read_broker(options["broker"] or USUAL_BROKER, **{name: options[name] for name in ACCESS})
-    topic = Topics(settings.base_topic).samples(options["sensor_id"])
-    async with connected(settings, client_id=f"posturewatch-sim-{secrets.token_hex(4)}", keep_session=False) as link:
-        async for payload in _payloads(_paced(chunks, speed), rate_hz):
-            await link.publish(Message(topic, payload.encode()))
-
-
-async def _payloads(chunks: AsyncIterator[Chunk], rate_hz: float) -> AsyncIterator[str]:
-    """Batches as a gateway sends them: the MQTT contract's JSON of samples."""
-    seq = 0
-    async for chunk in chunks:
-        if len(chunk.t_ns) == 0:
-            continue
-        last_ns = int(chunk.t_ns[-1])
-        acc = [[round(v / 100.0, 2) for v in row] for row in chunk.acc_10ug.tolist()]
-        yield json.dumps(
-            {"seq": seq, "time": _iso(last_ns), "rate_hz": rate_hz, "unit": "mg", "acc": acc}, separators=(",", ":")
-        )
-        seq += 1
-
-
-def _iso(t_ns: int) -> str:
-    from datetime import UTC, datetime  # noqa: PLC0415
-
-    whole = datetime.fromtimestamp(t_ns // 10**9, tz=UTC)
-    return f"{whole:%Y-%m-%dT%H:%M:%S}.{t_ns % 10**9 // 1000:06d}Z"

@@ -11,7 +11,7 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from posturewatch.errors import ConfigError
 from posturewatch.publishing import payloads
@@ -133,6 +133,10 @@ class Topics:
         """Where a gateway publishes the samples of `sensor`; `+` for every sensor."""
         return f"{self.base}/sensor/{sensor if sensor == '+' else checked_id(sensor)}/samples"
 
+    def truth(self, sensor: str) -> str:
+        """Where the simulator says what is true of the wearer of `sensor`."""
+        return f"{self.base}/simulator/{checked_id(sensor)}/truth"
+
     def health(self, sensor: str) -> str:
         """Where we say how `sensor` does."""
         return f"{self.base}/sensor/{checked_id(sensor)}/health"
@@ -228,6 +232,16 @@ def sensor_health(topics: Topics, health: SensorHealth, now_ns: int) -> Message:
 def sensor_status(health: SensorHealth) -> dict[str, object]:
     """The same as plain values, without the moment."""
     return {**health.figures(), "heard": iso_or_none(health.heard_ns)}
+
+
+def simulated_truth(topics: Topics, sensor: str, told: Mapping[str, Any], start_ns: int) -> Message:
+    """One event of the truth that a simulation tells; it began at `start_ns`."""
+    begins_s = told["t_s"] if "t_s" in told else told["start_s"]
+    maybe = dict.fromkeys(name for name in payloads.Truth.model_fields if name not in ("simulated", "time"))
+    flags = dict.fromkeys(("optional", "carried", "asleep"), False)
+    moment = iso(start_ns + round(begins_s * NS_PER_S))
+    payload = payloads.Truth.model_validate({**maybe, **flags, **told, "simulated": True, "time": moment})
+    return _passing(topics.truth(sensor), payload, "truth", EVENT_EXPIRY_S)
 
 
 def bridge_event(topics: Topics, kind: str, t_ns: int, detail: Mapping[str, float | str | bool]) -> Message:

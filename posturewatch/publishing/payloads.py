@@ -252,6 +252,28 @@ class Samples(Payload):
     acc: list[Annotated[list[float], Field(min_length=3, max_length=3)]] = Field(min_length=1)
 
 
+class Truth(Payload):
+    """What is true of a simulated wearer, told by the simulator when it begins; for testers, never measured."""
+
+    type: Literal["wear", "motion", "posture", "static", "sedentary", "break", "reminder"]
+    start_s: float | None = Field(description="Of an interval, in seconds of the simulation.")
+    end_s: float | None = Field(description="The simulator knows it beforehand.")
+    t_s: float | None = Field(description="Of a reminder: when its rule is due.")
+    state: str | None = Field(description="wear, motion, posture: which.")
+    kind: BreakKind | None
+    closed_by: ClosedBy | None = Field(description="static, sedentary: what will end it.")
+    rule: str | None
+    level: Level | None
+    optional: bool = Field(description="A reminder that may come or not, so close is it.")
+    carried: bool = Field(description="Not worn, and moving all the same.")
+    asleep: bool
+    scenario: str
+    seed: int
+    wearer: str = Field(description="As the scenario calls them.")
+    simulated: Literal[True]
+    time: Time = Field(description="Of start_s or t_s.")
+
+
 # name of the schema, its model, the topic below the base, retained, and whether we publish it
 MESSAGES: tuple[tuple[str, type[Payload], str, bool, bool], ...] = (
     ("bridge-info", BridgeInfo, "bridge/info", True, True),
@@ -268,6 +290,7 @@ MESSAGES: tuple[tuple[str, type[Payload], str, bool, bool], ...] = (
     ("bridge-result", Result, "bridge/result", False, True),
     ("sensor-health", SensorHealth, "sensor/{sensor}/health", True, True),
     ("samples", Samples, "sensor/{sensor}/samples", False, False),
+    ("truth", Truth, "simulator/{sensor}/truth", False, True),
 )
 PLAIN_WORDS = (("bridge-state", "bridge/state"), ("availability", "wearer/{wearer}/availability"))
 

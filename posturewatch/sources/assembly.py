@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class SourceContext:
     bluetooth: Bluetooth | None = None
     speed: float = 1.0  # of the clock
     keep_sent: Callable[[SentPacket], None] | None = None  # what Bluetooth sensors send, byte for byte
+    tell_truth: Callable[[str, Mapping[str, Any], int], None] | None = None  # of simulated sensors: whose, what, since
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,4 +83,5 @@ def _simulated(sensor: Sensor, put: Callable[[Incoming], None], around: SourceCo
     from posturewatch.sources.simulated import SimulatedSensor, SimulatedSource  # noqa: PLC0415  only for who wants it
 
     about = SimulatedSensor(sensor.id, sensor.scenario, sensor.seed, sensor.placement, sensor.device)
-    return SimulatedSource(about, put, around.clock, around.speed)
+    tell = None if around.tell_truth is None else partial(around.tell_truth, sensor.id)
+    return SimulatedSource(about, put, around.clock, around.speed, tell)

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 from posturewatch_sim.activities import PLACEMENTS
 from posturewatch_sim.scenarios import Scenario, ScenarioError, Step, load
 from posturewatch_sim.stream import model_named, samples
+from posturewatch_sim.telling import Telling
 
 from posturewatch.core.settings import Calibration
 from posturewatch.errors import ConfigError
 from posturewatch.types import NS_PER_S, LinkChanged, SampleBatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
     from posturewatch.clock import Clock
     from posturewatch.types import Placement
@@ -71,16 +73,24 @@ class SimulatedSource:
         put: Callable[[SampleBatch | LinkChanged], None],
         clock: Clock,
         speed: float = 1.0,
+        tell: Callable[[Mapping[str, Any], int], None] | None = None,
     ) -> None:
-        """`speed` is the clock's: beyond some packets a second they grow instead."""
+        """`speed` is the clock's: beyond some packets a second they grow instead.
+
+        `tell` gets the truth, each event when it begins, and the moment when the simulation began.
+        """
         self._sensor = sensor
         self._scenario = find_scenario(sensor)
         self._put = put
         self._clock = clock
+        self._tell = tell
         self._chunk_s = max(PACKET_S, speed / MOST_PACKETS_PER_S)
 
     async def run(self) -> None:
         """Wear the sensor until cancelled; after the end of the script it is lost."""
+        telling = None
+        if self._tell is not None:
+            telling = await asyncio.to_thread(Telling, self._scenario, seed=self._sensor.seed)
         start_ns, name = self._clock.now_ns(), self._sensor.sensor
         self._put(LinkChanged(name, start_ns, up=True))
         chunks = samples(
@@ -93,6 +103,9 @@ class SimulatedSource:
         for chunk in chunks:
             due_ns = start_ns + round(chunk.until_s * NS_PER_S)
             await self._clock.sleep(max(due_ns - self._clock.now_ns(), 0) / NS_PER_S)
+            if telling is not None and self._tell is not None:
+                for told in telling.until(chunk.until_s):
+                    self._tell(told, start_ns)
             if len(chunk.t_ns):
                 self._put(SampleBatch(name, chunk.t_ns, chunk.acc_10ug))
         self._put(LinkChanged(name, self._clock.now_ns(), up=False, reason="the script ended"))

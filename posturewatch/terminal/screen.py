@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from posturewatch.clock import read_wall_ns
+from posturewatch.publishing.payloads import schema_name
 from posturewatch.sinks import console, jsonl
 from posturewatch.sinks.outbox import Outbox
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from posturewatch.watch import Watch
 
 FRAME_S = 0.25
+TRUTH = schema_name("truth")
 SHOWN_MESSAGES = 12
 BAR_WIDTH = 30
 PHASES = {
@@ -98,7 +100,9 @@ class LiveView:
         self._watch, self._clock = watch, clock
 
     def show_message(self, message: Message) -> None:
-        """The newest at the bottom of the list."""
+        """The newest at the bottom of the list; what the simulator knows would only spoil it."""
+        if message.schema == TRUTH:
+            return
         self._messages.append(console.line_of(message))
         payload = jsonl.payload_of(message)
         if isinstance(payload, dict) and "message" in payload:
