@@ -252,7 +252,7 @@ def test_budgets_and_gaps_are_kept(manners, script):
 
 
 def _unasked_prompts(events):
-    """First prompts and repeats, without those that a snooze or an acknowledgement asked for and without louder ones."""
+    """First prompts and repeats, but for louder ones and those that a snooze or an acknowledgement asked for."""
     wanted: set[str] = set()  # cycles
     rungs: dict[str, int] = {}
     for event in events:
