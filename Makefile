@@ -2,7 +2,7 @@
 # PYTHON=/path/to/python chooses the interpreter (3.11 or newer).
 
 .POSIX:
-.PHONY: help demo setup test fuzz test-bluez test-ha test-node-red lint bench man container lock clean
+.PHONY: help demo setup test test-wheel fuzz test-bluez test-ha test-node-red lint bench man container lock clean
 
 BIN = .venv/bin
 # Debian puts mosquitto where only root's path looks.
@@ -11,6 +11,7 @@ WITH_SBIN = PATH="$$PATH:/usr/sbin:/usr/local/sbin"
 help:
 	@echo 'make demo    watch a simulated wearer be reminded, on a broker of its own'
 	@echo 'make test    lint, types, architecture, all tests'
+	@echo 'make test-wheel     all tests again, on the built and installed wheel'
 	@echo 'make test-ha tests in a real Home Assistant, installed outside the checkout'
 	@echo 'make test-node-red tests the flow in a real Node-RED, installed outside the checkout'
 	@echo 'make test-bluez    tests on a real BlueZ, in a small virtual machine'
@@ -41,6 +42,14 @@ test: setup
 	@$(WITH_SBIN) scripts/ensure_test_servers
 	@$(MAKE) --no-print-directory lint
 	$(WITH_SBIN) $(BIN)/pytest $(WORKERS)
+
+# From an empty folder, so that neither pytest nor a program that it starts finds the sources of the checkout.
+test-wheel:
+	@scripts/setup_venv wheel
+	@$(WITH_SBIN) scripts/ensure_test_servers
+	@mkdir -p build/elsewhere
+	cd build/elsewhere && POSTUREWATCH_TESTED=wheel $(WITH_SBIN) ../wheel-venv/bin/pytest $(WORKERS) \
+	    -c ../../pyproject.toml --rootdir ../.. ../../tests
 
 # HOME_ASSISTANT_PYTHON=/path/to/python3.13 and HOME_ASSISTANT_VERSION=2026.2.3 choose others than the newest.
 test-ha: setup

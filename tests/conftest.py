@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 from collections import Counter
@@ -37,6 +38,25 @@ def recordings() -> Path:
     if folder is None:
         pytest.skip(RECORDINGS_ABSENT)
     return folder
+
+
+def pytest_report_header() -> str:
+    """Which code is tested."""
+    return f"posturewatch: {find_posturewatch()}"
+
+
+def pytest_configure() -> None:
+    """Tests of the wheel never test the sources by mistake."""
+    if os.environ.get("POSTUREWATCH_TESTED") == "wheel" and ROOT / "posturewatch" in find_posturewatch().parents:
+        raise pytest.UsageError(f"not the wheel but {find_posturewatch()} would be tested: make test-wheel")
+
+
+def find_posturewatch() -> Path:
+    """The file that `import posturewatch` reads."""
+    found = importlib.util.find_spec("posturewatch")
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
