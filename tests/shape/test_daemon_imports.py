@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -41,6 +43,51 @@ print(json.dumps(sorted(found - own)))
 def test_the_daemon_imports_what_is_named_here_and_nothing_else():
     said = subprocess.run([sys.executable, "-c", LIST], check=True, capture_output=True, text=True).stdout
     assert set(json.loads(said)) - OUTSIDE == set()
+
+
+# The daemon itself, until it is told to end; then what it loaded.
+RUN = """
+import atexit, json, sys
+before = set(sys.modules)
+from posturewatch.cli import main
+atexit.register(lambda: print(json.dumps(sorted(set(sys.modules) - before))))
+main()
+"""
+BLUETOOTH = """
+[broker]
+host = "127.0.0.1"
+port = 1
+[[wearer]]
+id = "me"
+[[wearer.sensor]]
+id = "chest"
+placement = "chest"
+source = "ble"
+family = "polar"
+address = "A0:9E:1A:00:00:01"
+"""
+
+
+def test_a_daemon_that_looks_for_a_bluetooth_sensor_imports_one_library_more(tmp_path):
+    path = tmp_path / "posturewatch.toml"
+    path.write_text(f'[storage]\nfolder = "{tmp_path}/kept"\n{BLUETOOTH}')
+    environ = {
+        **os.environ,
+        "XDG_RUNTIME_DIR": str(tmp_path),
+        "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={tmp_path}/bus",  # and BlueZ behind it: there is none
+    }
+    command = [sys.executable, "-c", RUN, "run", "--config", str(path)]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as daemon:
+        try:
+            looked = next((line for line in daemon.stderr if " bluetooth: " in line), "")
+        finally:
+            daemon.send_signal(signal.SIGTERM)
+        told, _ = daemon.communicate(timeout=20)
+    assert "no D-Bus system bus" in looked
+    modules = json.loads(told)
+    assert {"posturewatch.sources.ble", "posturewatch.radio", "bleak.backends.bluezdbus.manager"} <= set(modules)
+    rooms = {name.partition(".")[0] for name in modules if not name.startswith(("_sysconfigdata", "_cython"))}
+    assert rooms - set(sys.stdlib_module_names) - OUTSIDE == {"bleak", "cython_runtime", "dbus_fast"}
 
 
 def test_a_checked_start_imports_nothing_heavy(tmp_path):
