@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from posturewatch.errors import RecordingError
@@ -72,6 +74,16 @@ def test_another_unit_gives_the_same_samples(tmp_path: Path, unit: str) -> None:
     (other,) = open_samples(tmp_path / "other.parquet", unit).batches()
     assert np.array_equal(one.t_ns, other.t_ns)
     assert np.array_equal(one.acc_10ug, other.acc_10ug)
+
+
+@pytest.mark.parametrize("digits", ["float16", "float32", "int16"])
+def test_narrow_numbers_are_read_as_exactly_as_they_are_stored(tmp_path: Path, digits: str) -> None:
+    unit, size = ("mg", 1000.0) if digits == "int16" else ("g", 1.0)
+    table = {name: (breathing(60)[name].to_numpy() * size).astype(digits) for name in "xyz"}
+    pq.write_table(pa.table({"t_s": breathing(60)["t_s"].to_numpy(), **table}), tmp_path / "a.parquet")
+    (batch,) = open_samples(tmp_path / "a.parquet", unit).batches()
+    stored = np.stack([table[name].astype(np.float64) for name in "xyz"], axis=1)
+    assert np.abs(batch.acc_10ug - stored * 100_000 / size).max() <= 0.51
 
 
 @pytest.mark.parametrize("kind", ["seconds", "integer ms", "time stamps", "text"])
