@@ -14,6 +14,7 @@ from bleak import BleakClient
 from posturewatch.drivers import Ask, Characteristic, Offered, Pause, Read, Subscribe, Unsubscribe, Write
 from posturewatch.errors import CharacteristicMissing, SourceError
 from posturewatch.sources.ble.errors import FOREIGN, SensorLost, translate
+from posturewatch.types import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -31,8 +32,9 @@ STEP_S = 6.0  # BlueZ itself gives up on a step after a while; a sensor answers 
 DISCONNECT_S = 15.0
 STOP_S = 4.0  # to tell the sensor goodbye
 LEAVE_S = 4.0  # BlueZ takes up to 2.7 s
-BEAT_S = 0.5  # how often a silent connection is looked at
+BEAT_S = 1.1  # how often a silent connection is looked at, and the longest that anything waits to be handed over
 GATHER_S = 0.05  # a sensor with a packet for each sample wakes us this often, not each time
+LATE_NS = 100_000_000  # a packet that comes this early in a second may hold samples of the second before only
 WAITING = 500  # notifications: ten seconds of the busiest sensor
 
 
@@ -62,8 +64,11 @@ class Connection:
         self._chars: dict[Characteristic, BleakGATTCharacteristic] = {}
         self._heard: deque[Notified] = deque(maxlen=WAITING)
         self._woken = asyncio.Event()
-        self._beat: asyncio.TimerHandle | None = None
+        self._is_gathering = False
+        self._second = -1  # the second whose packets need not be handed over at once
         self._handed_s = 0.0  # when something heard was last handed over, of the loop's clock
+        self._notified_s = 0.0
+        self.heard_s = 0.0  # when the last of what was handed over was heard, of the loop's clock
         self.is_lost = False
 
     @property
@@ -83,7 +88,6 @@ class Connection:
         for service in self._client.services:
             for char in service.characteristics:
                 self._chars.setdefault(Characteristic(service.uuid.lower(), char.uuid.lower()), char)
-        self._pulse()
 
     async def leave(self, stop: Steps) -> None:
         """Stop the stream, so that the sensor does not run down, and disconnect whatever happened before."""
@@ -98,8 +102,6 @@ class Connection:
 
     async def close(self) -> None:
         """Disconnect, also from what is lost already: the library keeps listening else.  Bounded, never fails."""
-        if self._beat is not None:
-            self._beat.cancel()
         task = asyncio.current_task()
         is_leaving = task is not None and task.cancelling() > 0  # the daemon ends: nobody waits that long for it
         try:
@@ -127,20 +129,39 @@ class Connection:
         return read
 
     async def wait(self) -> None:
-        """Until something was heard, the connection was lost, or half a second passed."""
-        await self._woken.wait()
+        """Until something was heard, the connection was lost, or a beat passed."""
+        beat = asyncio.get_running_loop().call_later(BEAT_S, self._woken.set)
+        try:
+            await self._woken.wait()
+        finally:
+            beat.cancel()
         self._woken.clear()
 
     async def hear(self) -> list[Notified]:
-        """What was heard: at once after a pause, else with what comes in the next moment.  Nothing now and then."""
-        await self.wait()
+        """What was heard, as soon as it may close a second; nothing now and then.
+
+        Samples are used second by second, and to be woken costs more than to decode: so what belongs to a second that
+        goes on waits for the first packet after it.  Packets that come in quick succession are taken together.
+        """
+        if not self.is_lost and not any(self._is_due(item.arrived_ns) for item in self._heard):
+            self._woken.clear()
+            self._is_gathering = True
+            try:
+                await self.wait()
+            finally:
+                self._is_gathering = False
         loop = asyncio.get_running_loop()
         if self._heard and not self.is_lost and (early_s := self._handed_s + GATHER_S - loop.time()) > 0.0:
             await asyncio.sleep(early_s)
-        if self._heard:
-            self._handed_s = loop.time()
         self._woken.clear()
+        if self._heard:
+            self._handed_s, self.heard_s = loop.time(), self._notified_s
+            self._second = (self._heard[-1].arrived_ns - LATE_NS) // NS_PER_S
         return self.take()
+
+    def _is_due(self, arrived_ns: int) -> bool:
+        """Whether a packet that arrived then may be the one that closes a second."""
+        return arrived_ns // NS_PER_S != self._second
 
     def take(self) -> list[Notified]:
         """All that was heard since the last time."""
@@ -214,17 +235,15 @@ class Connection:
     # ------------------------------------------------------------ callbacks
 
     def _on_notified(self, char: Characteristic, _: BleakGATTCharacteristic, payload: bytearray) -> None:
-        self._heard.append(Notified(char, bytes(payload), self._now_ns()))
-        self._woken.set()
+        arrived_ns = self._now_ns()
+        self._heard.append(Notified(char, bytes(payload), arrived_ns))
+        self._notified_s = asyncio.get_running_loop().time()
+        if not self._is_gathering or self._is_due(arrived_ns):
+            self._woken.set()
 
     def _on_lost(self, _: BleakClient) -> None:
         self.is_lost = True
         self._woken.set()
-
-    def _pulse(self) -> None:
-        """Wake who waits now and then: cheaper than a time limit on each waiting."""
-        self._woken.set()
-        self._beat = asyncio.get_running_loop().call_later(BEAT_S, self._pulse)
 
 
 def _fail(steps: Steps, error: SourceError) -> Request | None:

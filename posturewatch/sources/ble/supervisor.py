@@ -165,7 +165,7 @@ class Supervisor:
             items = await connection.hear()
             understood = self._decode(driver, items)
             now_s = loop.time()
-            heard_s = now_s if items else heard_s
+            heard_s = max(heard_s, connection.heard_s)
             if connection.is_lost:
                 raise SensorLost(f"sensor {self._sensor.id}: the connection was lost")
             if wanted.read_every_s is not None and now_s - read_s >= wanted.read_every_s:
