@@ -18,7 +18,7 @@ help:
 	@echo 'make fuzz    all decoders for a minute, guided by coverage (SECONDS=600 for longer)'
 	@echo 'make lint    the same without the tests'
 	@echo 'make bench   measure, beside limits and other programs'
-	@echo 'make man     manual pages, into build/man'
+	@echo 'make man     renew the manual pages in docs/man'
 	@echo 'make container     an image, with podman, buildah or docker'
 	@echo 'make lock    renew the lock files (needs uv)'
 	@echo 'make clean   remove .venv and all caches'
@@ -78,7 +78,7 @@ bench: setup
 	    test -z "$$missed" || { echo "missed its limit or failed:$$missed"; exit 1; }
 
 man: setup
-	@$(BIN)/python scripts/write_man_pages build/man
+	@$(BIN)/python scripts/write_man_pages docs/man
 
 container:
 	@for engine in podman docker buildah; do \

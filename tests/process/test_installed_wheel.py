@@ -134,11 +134,12 @@ def test_the_demo_shows_a_cycle(run):
     assert any(line["topic"].endswith("/reminder") for line in lines)
 
 
-def test_samples_of_configuration_come_along(installed):
+def test_samples_of_configuration_and_manual_pages_come_along(installed):
     shared = installed.parent / "share/posturewatch"
     assert (shared / "home-assistant/dashboard.yaml").is_file()
     assert list((shared / "home-assistant/blueprints").glob("*.yaml"))
     assert (shared / "mosquitto/posturewatch.acl").is_file()
+    assert (installed.parent / "share/man/man1/posturewatch-demo.1").is_file()
 
 
 def test_every_requirement_is_met_by_the_lock_and_by_what_is_installed(installed):

@@ -61,7 +61,7 @@ def test_what_it_copies_is_there_and_enough_to_build():
     copied = [words.split()[:-1] for step, words in read_steps(TEXT) if step == "COPY" and "--from" not in words]
     names = {name for each in copied for name in each}
     assert [name for name in names if not (ROOT / name).exists()] == []
-    assert {"pyproject.toml", "README.md", "LICENSE", "posturewatch", "simulators", "config"} <= names
+    assert {"pyproject.toml", "README.md", "LICENSE", "posturewatch", "simulators", "config", "docs/man"} <= names
 
 
 def test_it_starts_the_daemon_with_settings_that_exist():

@@ -29,6 +29,11 @@ def test_there_is_a_page_for_each_command(pages):
     assert all(f"posturewatch\\-{name.split('-', 1)[1][:-2]}" in pages[name].replace(" ", "\\-") for name in wanted)
 
 
+def test_the_pages_that_the_wheel_brings_along_are_in_step(pages):
+    kept = {path.name: path.read_text("utf-8") for path in (ROOT / "docs/man").iterdir()}
+    assert kept == pages, "run: python scripts/write_man_pages"
+
+
 def test_options_and_titles_are_in_it(pages):
     assert r"\fB\-\-scenario\fP" in pages["posturewatch-demo.1"]
     assert "..." not in pages["posturewatch.1"].partition("SH COMMANDS")[2]

@@ -30,12 +30,13 @@ def test_wheel_holds_every_file_of_both_packages(wheel_names):
                 assert path.relative_to(base).as_posix() in wheel_names
 
 
-def test_wheel_holds_nothing_else_but_the_samples_of_configuration(wheel_names):
+def test_wheel_holds_nothing_else_but_the_samples_of_configuration_and_the_manual_pages(wheel_names):
     rooms = {name.split("/")[0] for name in wheel_names}
     code = {room for room in rooms if not room.endswith((".dist-info", ".data"))}
     assert code == {"posturewatch", "posturewatch_sim"}
-    data = {name.partition(".data/data/share/posturewatch/")[2] for name in wheel_names if ".data/" in name}
-    assert data == {str(p.relative_to(ROOT / "config")) for p in (ROOT / "config").rglob("*") if p.is_file()}
+    data = {name.partition(".data/data/share/")[2] for name in wheel_names if ".data/" in name}
+    brought = (("posturewatch", ROOT / "config"), ("man/man1", ROOT / "docs/man"))
+    assert data == {f"{to}/{p.relative_to(room)}" for to, room in brought for p in room.rglob("*") if p.is_file()}
 
 
 def test_what_the_program_needs_is_locked():
