@@ -28,7 +28,7 @@ from posturewatch.requests.control_socket import listening, socket_path
 from posturewatch.requests.desk import Desk
 from posturewatch.requests.surroundings import Neighbourhood
 from posturewatch.sinks import SinkContext, find_sink
-from posturewatch.sinks.assembly import build_local_sinks, check_local_sinks
+from posturewatch.sinks.assembly import build_local_sinks, check_local_sinks, to_channels
 from posturewatch.sinks.outbox import Outbox, Outlets
 from posturewatch.sources.assembly import SourceContext, build_sources
 from posturewatch.sources.packet_queue import PacketQueue
@@ -144,11 +144,12 @@ class App:
         simulated = any(sensor.source == "simulated" for sensor in wearer.sensor)
         snapshot = self._store.load(wearer.id, self._started_ns)
         saved = None if snapshot is None else snapshot.state
+        channels = to_channels(self._loaded.config, wearer.id)
         try:
-            watch = Watch(settings, self._topics, self._outlets, simulated=simulated, saved=saved)
+            watch = Watch(settings, self._topics, self._outlets, simulated=simulated, saved=saved, channels=channels)
         except SnapshotError as error:
             self._store.reject(wearer.id, str(error))
-            watch = Watch(settings, self._topics, self._outlets, simulated=simulated)
+            watch = Watch(settings, self._topics, self._outlets, simulated=simulated, channels=channels)
         watch.on_upright = self._calibrated
         return watch
 

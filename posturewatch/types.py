@@ -186,6 +186,16 @@ class LinkChanged:
     reason: str = ""
 
 
+class Channel(StrEnum):
+    """Where a reminder is shown, and where an answer may come from."""
+
+    DASHBOARD = "dashboard"
+    PUSH = "push"
+    SPEAKER = "speaker"
+    DESKTOP = "desktop"
+    HOOK = "hook"
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """One request of the wearer or a dashboard.  A command that names an old cycle is answered `stale`."""
@@ -200,6 +210,7 @@ class Command:
     key: str | None = None  # set: which setting; calibrate: which sensor
     value: float | str | bool | None = None  # set: its new value
     rung: int | None = None  # test_reminder: how loud
+    channel: Channel | None = None  # where the wearer answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +333,16 @@ class Withdrawn:
 
 
 @dataclass(frozen=True, slots=True)
+class Concluded:
+    """Of a reminder: it was answered, by a request or by moving, or missed.  Once for each."""
+
+    t_ns: int
+    cycle: str
+    is_answered: bool
+    channel: Channel | None = None  # of a request that says where it came from
+
+
+@dataclass(frozen=True, slots=True)
 class Happened:
     """Something for the logbook."""
 
@@ -363,6 +384,7 @@ Event = (
     | RuleDue
     | Prompt
     | Withdrawn
+    | Concluded
     | Happened
     | Silenced
     | CommandResult

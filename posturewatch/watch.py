@@ -18,6 +18,7 @@ from posturewatch.publishing import messages
 from posturewatch.publishing.messages import for_event, prompt_key, wearer_state
 from posturewatch.publishing.notices import Notices
 from posturewatch.publishing.pacing import ShiftRate, StateThrottle
+from posturewatch.publishing.responses import Responses
 from posturewatch.status.explaining import explain_state
 from posturewatch.status.health import lowest_battery_pct
 from posturewatch.types import (
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from posturewatch.calibrating.capturing import Capture
     from posturewatch.core.settings import Calibration, Settings
     from posturewatch.publishing.messages import Topics
+    from posturewatch.publishing.responses import LocalChannels
     from posturewatch.sinks.outbox import Outbox, Outlets
     from posturewatch.status.health import SensorHealth
     from posturewatch.types import Command, Event, Incoming, Message
@@ -54,7 +56,7 @@ FLOWING_NS = 5 * NS_PER_S // 2  # samples that close a second this often need no
 class Watch:
     """Holds the state of one wearer; nothing here waits."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # one parameter for each part it stands between
         self,
         settings: Settings,
         topics: Topics,
@@ -62,6 +64,7 @@ class Watch:
         *,
         simulated: bool,
         saved: dict[str, Any] | None = None,
+        channels: LocalChannels | None = None,
     ) -> None:
         """Goes on from `saved`, which `dump` made; `SnapshotError` if it does not fit this program."""
         self.settings = settings
@@ -70,6 +73,7 @@ class Watch:
         self._topics = topics
         self._outbox = outbox
         self._notices = Notices(None if saved is None else saved.get("notices"))
+        self._responses = Responses(channels, None if saved is None else saved.get("responses"))
         self._throttle = StateThrottle()
         self._rate = ShiftRate()
         self._shifts_per_h: float | None = None
@@ -197,6 +201,7 @@ class Watch:
             "sensors": _name_sensors(self.settings),
             "simulated": self.simulated,
             "notices": self._notices.dump(),
+            "responses": self._responses.dump(),
             "uprights": self._uprights.dump(),
             "core": dump_state(self.state),
         }
@@ -208,7 +213,7 @@ class Watch:
 
     def why(self) -> dict[str, Any]:
         """The last decision, to speak or to be silent, with its moment."""
-        return explain_state(self.wearer, self.state.reminding)
+        return explain_state(self.wearer, self.state.reminding, self._responses)
 
     def _closes_a_second(self, raw: RawSamples) -> bool:
         """Whether the last sample lies beyond the open second, as far as can be told before its time is known."""
@@ -225,6 +230,7 @@ class Watch:
     def _tell(self, event: Event) -> None:
         if isinstance(event, CommandResult):
             return  # who asked gets it from `ask`
+        self._responses.follow(event, self.settings.reminding.utc_offsets)
         if isinstance(event, Withdrawn):
             self._outbox.discard(prompt_key(self.wearer))
         else:
@@ -232,13 +238,10 @@ class Watch:
 
     def _tell_state(self, now_ns: int) -> None:
         body = self.state.body
-        for notice in self._notices.update(
-            now_ns,
-            self.settings.reminding.utc_offsets,
-            is_worn=body.wear is Wear.WORN,
-            is_silent=bool(self.state.reminding.period),
-            battery_pct=self.battery_pct,
-        ):
+        when = (now_ns, self.settings.reminding.utc_offsets)
+        is_worn, is_silent = body.wear is Wear.WORN, bool(self.state.reminding.period)
+        notices = self._notices.update(*when, is_worn=is_worn, is_silent=is_silent, battery_pct=self.battery_pct)
+        for notice in (*notices, *self._responses.suggest(*when, is_worn=is_worn, is_silent=is_silent)):
             self._tell(notice)
         self._shifts_per_h = self._rate.update(body)
         if self.online is not self._online:
@@ -261,6 +264,7 @@ class Watch:
             now_ns=now_ns,
             battery_pct=self.battery_pct,
             shifts_per_h=self._shifts_per_h,
+            responses=self._responses,
         )
 
 

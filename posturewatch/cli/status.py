@@ -80,6 +80,10 @@ def _rows(state: dict[str, Any]) -> Iterator[tuple[str, str]]:
         if state[key] is not None:
             yield key.replace("_", " "), str(state[key])
     yield "today", f"{state['breaks_today']} breaks, {state['prompts_left_today']} prompts left"
+    if state.get("responses"):
+        from posturewatch.status.explaining import word_responses  # noqa: PLC0415
+
+        yield "answered", f"{state['response_rate_pct']} % in seven days: {word_responses(state['responses'])}"
     yield "as of", state["time"]
 
 

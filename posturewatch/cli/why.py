@@ -26,8 +26,10 @@ def command(*, wearer: str | None, path: Path | None, as_json: bool, broker: str
     """Tell the last decision, to speak or to be silent.
 
     Asks the daemon of this configuration; if none runs, tells what it decided last and how old that is.  With --broker
-    tells what the published states show.
+    tells what was published there.
     """
+    from posturewatch.status.explaining import word_responses  # noqa: PLC0415
+
     found = asyncio.run(_find(path, broker, access))
     if wearer is not None:
         found["wearers"] = _choose(found["wearers"], wearer)
@@ -39,6 +41,8 @@ def command(*, wearer: str | None, path: Path | None, as_json: bool, broker: str
         age = f"; saved {told['age_s'] // S_PER_MIN} min ago, no daemon runs now" if "age_s" in told else ""
         now = f"now {told['reminder']}, load {told['load_pct']} %"
         click.echo(f"{told['wearer']}: {told['decision']}{moment}; {now}{age}")
+        if told["responses"]:
+            click.echo(f"  answered in seven days: {word_responses(told['responses'])}")
 
 
 def _choose(told: list[dict[str, Any]], wearer: str) -> list[dict[str, Any]]:

@@ -27,7 +27,7 @@ from posturewatch.home_assistant.entities import (
     SETTINGS,
     STATES,
 )
-from posturewatch.types import Message, Verb
+from posturewatch.types import Channel, Message, Verb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -127,6 +127,9 @@ def wearer_device(home: Home, subject: Subject) -> Message:
         components[entity.key] = component = _component(device_id, device["name"], entity, place)
         if entity.without_sensor:
             component["availability"] = [bridge]
+        if entity.attributes:
+            component["json_attributes_topic"] = place(entity.leaf or "state")
+            component["json_attributes_template"] = entity.attributes
     for sensor in subject.sensors:
         for entity in SENSOR:
             own = replace(entity, key=f"{sensor}_{entity.key}", name=f"{sensor} {entity.name.lower()}")
@@ -165,7 +168,8 @@ def _entities(subject: Subject) -> Iterator[Entity]:
 
 
 def _snooze(entity: Entity, minutes: int) -> Entity:
-    options = {**entity.options, "payload_press": str(minutes)}
+    pressed = json.dumps({"minutes": minutes, "channel": Channel.DASHBOARD})
+    options = {**entity.options, "payload_press": pressed}
     return replace(entity, key=f"snooze_{minutes}", name=f"Snooze {minutes} min", options=options)
 
 

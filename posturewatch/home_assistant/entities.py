@@ -6,17 +6,19 @@ so that releases that derive the id from the name and those that are told it agr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from posturewatch.core.reminding.settable import HIGHEST_RUNG, SEDENTARY_MIN, STATIC_MIN
 from posturewatch.publishing.payloads import HAPPENINGS, Reminder
-from posturewatch.types import Level, Motion, Posture, ReminderPhase, Verb, Wear
+from posturewatch.types import Channel, Level, Motion, Posture, ReminderPhase, Verb, Wear
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 DIAGNOSTIC, CONFIG = "diagnostic", "config"
+ON_DASHBOARD = json.dumps({"channel": Channel.DASHBOARD})  # where the answer came from
 NEEDS_BOUTS = frozenset({"static_s", "shifts_per_h", "static_limit_min"})
 NEEDS_HEALTH = frozenset({"battery_pct"})  # only sensors that tell how they do
 NEEDS_ANGLE = frozenset({"inclination_deg", "hold_dose_pct"})
@@ -34,6 +36,7 @@ class Entity:
     command: str = ""  # where to send what is asked of it
     without_sensor: bool = False  # usable or true while no data flows
     goes_stale: bool = False  # a daemon that hangs keeps its connection
+    attributes: str = ""  # a template that makes an object of the same message
 
 
 def _value(key: str) -> str:
@@ -102,6 +105,14 @@ STATES: tuple[Entity, ...] = (
     _number_of("shifts_per_h", "Shifts per hour", "swap-horizontal", "1/h"),
     _number_of("prompts_left_today", "Prompts left today", "bell-badge-outline"),
     _number_of("snoozes_left", "Snoozes left", "bell-sleep-outline"),
+    replace(
+        _number_of("response_rate_pct", "Response rate", "reply-outline", "%", entity_category=DIAGNOSTIC),
+        attributes="{{ value_json.responses | to_json }}",
+    ),
+    replace(
+        _sensor("decision", "Last decision", "head-question-outline", entity_category=DIAGNOSTIC),
+        attributes="{{ dict(decided=value_json.decided) | to_json }}",
+    ),
     _sensor("hold_reason", "Hold reason", "bell-off-outline"),
     _moment("hold_until", "Hold until", "bell-off-outline"),
     _sensor(
@@ -193,9 +204,9 @@ def _button(verb: Verb, name: str, icon: str, **options: Any) -> Entity:
 
 
 COMMANDS: tuple[Entity, ...] = (
-    _button(Verb.ACK, "Acknowledge", "check"),
+    _button(Verb.ACK, "Acknowledge", "check", payload_press=ON_DASHBOARD),
     _button(Verb.SNOOZE, "Snooze", "alarm-snooze"),  # one for each time that may be chosen
-    _button(Verb.SKIP, "Skip", "skip-next"),
+    _button(Verb.SKIP, "Skip", "skip-next", payload_press=ON_DASHBOARD),
     _button(Verb.START_BREAK, "Start break", "walk"),
     _button(Verb.COUNT_BREAK, "Count break", "plus-circle-outline"),
     _button(Verb.CALIBRATE, "Calibrate", "axis-arrow", entity_category=CONFIG),

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from posturewatch.errors import ConfigError
 from posturewatch.publishing import payloads
 from posturewatch.publishing.payloads import asyncapi, json_schemas, schema_name
+from posturewatch.publishing.responses import ALL
 from posturewatch.publishing.texts import ENGLISH, Texts, prompt_text
 from posturewatch.types import (
     NS_PER_S,
     BreakEnded,
+    Channel,
     CommandResult,
     Happened,
     Message,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from posturewatch.core.body import Body
+    from posturewatch.publishing.responses import Count, Responses
     from posturewatch.status.health import SensorHealth
     from posturewatch.types import Event, Level, ReminderPhase
 
@@ -105,6 +108,14 @@ class ReminderView(Protocol):
     @property
     def breaks_today(self) -> int:
         """Real breaks since local midnight."""
+
+    @property
+    def decision(self) -> str:
+        """The last decision, to speak or to be silent, in words."""
+
+    @property
+    def decision_ns(self) -> int:
+        """When that was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,8 +271,10 @@ def wearer_state(  # noqa: PLR0913  # one parameter per source of the state
     now_ns: int,
     battery_pct: float | None = None,
     shifts_per_h: float | None = None,
+    responses: Responses | None = None,
 ) -> Message:
     """How it stands with one wearer: all keys always, `null` for unknown; retained for an hour."""
+    week = {} if responses is None else responses.week()
     payload = payloads.WearerState(
         reminder=reminder.phase,
         cycle=reminder.cycle,
@@ -287,11 +300,20 @@ def wearer_state(  # noqa: PLR0913  # one parameter per source of the state
         on_hold=reminder.on_hold,
         paused=reminder.paused,
         break_progress_pct=min(100, percent(body.break_progress_frac) or 0),
+        decision=reminder.decision or None,
+        decided=iso_or_none(reminder.decision_ns),
+        response_rate_pct=week[ALL].rate_pct if ALL in week else None,
+        responses={Channel(name): payloads.ChannelResponses(**told) for name, told in told_by_channel(week).items()},
         battery_pct=None if battery_pct is None else max(0, min(100, round(battery_pct))),
         simulated=simulated,
         time=iso(now_ns),
     )
     return _retained(topics.wearer(wearer, "state"), payload, "state", STATE_EXPIRY_S)
+
+
+def told_by_channel(week: Mapping[str, Count]) -> dict[str, dict[str, int]]:
+    """Plain values for each channel that showed reminders."""
+    return {name: {**count._asdict(), "rate_pct": count.rate_pct or 0} for name, count in week.items() if name != ALL}
 
 
 def wearer_settings(topics: Topics, wearer: str, values: Mapping[str, float | str | bool]) -> Message:

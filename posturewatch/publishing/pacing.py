@@ -55,6 +55,7 @@ def _steady_part(body: Body, reminder: ReminderView, battery_pct: float | None) 
         reminder.on_hold,
         reminder.paused,
         reminder.breaks_today,
+        reminder.decision_ns,
         body.wear,
         body.motion,
         body.posture,

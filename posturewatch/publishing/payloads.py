@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from posturewatch.types import BreakKind, ClosedBy, Level, Motion, Posture, ReminderPhase, Verb, Wear
+from posturewatch.types import BreakKind, Channel, ClosedBy, Level, Motion, Posture, ReminderPhase, Verb, Wear
 
 CONTRACT = 1
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -39,6 +39,7 @@ HAPPENINGS = (
     "battery_low",
     "not_worn",
     "sensor_slipped",
+    "few_answers",
 )
 
 
@@ -112,6 +113,14 @@ class SensorHealth(Payload):
     time: Time
 
 
+class ChannelResponses(Payload):
+    """Reminders of the last seven days that one channel showed, and what became of them."""
+
+    reminders: Count
+    answered: Count = Field(description="By moving, or by acknowledging, snoozing or skipping.")
+    rate_pct: Percent = Field(le=100)
+
+
 class WearerState(Payload):
     """How it stands with one wearer, now."""
 
@@ -139,6 +148,12 @@ class WearerState(Payload):
     on_hold: bool = Field(description="Whether somebody asked to hold prompts.")
     paused: bool = Field(description="Whether somebody paused the reminders.")
     break_progress_pct: Percent = Field(le=100)
+    decision: str | None = Field(description="The last decision, to speak or to be silent, in words.")
+    decided: Time | None
+    response_rate_pct: Percent | None = Field(
+        le=100, description="Reminders of the last seven days that were answered."
+    )
+    responses: dict[Channel, ChannelResponses] = Field(description="The same for each channel that showed any.")
     battery_pct: Percent | None = Field(le=100)
     simulated: bool
     time: Time
@@ -219,6 +234,7 @@ class Asking(Payload):
     transaction: str | int | None = Field(
         default=None, description="Comes back with the answer; the same one again changes nothing."
     )
+    channel: Channel | None = Field(default=None, description="Where the wearer answered a reminder.")
 
 
 class Command(Asking):

@@ -122,6 +122,8 @@ ENGLISH_DESKTOP = DesktopTexts(
         "battery_low": "The battery of the sensor is low: {battery_pct:.0f} %.",
         "not_worn": "The sensor is not worn; usually it is from {usually_worn_from}.",
         "sensor_slipped": "The sensor {sensor} sits differently now: calibrate it anew.",
+        "few_answers": "This week {answered:.0f} of {reminders:.0f} reminders by {channel} were answered. "
+        "Another channel, or other hours, may suit you better.",
     },
     done=("Break taken. Carry on.", "That was a real break.", "Done. The clock starts anew."),
 )

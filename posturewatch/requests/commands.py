@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from posturewatch.core.reminding.budgets import offset_at
 from posturewatch.core.reminding.settable import HIGHEST_RUNG
 from posturewatch.errors import CommandError
-from posturewatch.types import NS_PER_S, Command, Verb
+from posturewatch.types import NS_PER_S, Channel, Command, Verb
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,7 @@ DAY_S = 86_400
 MORNING_MIN = 7 * 60  # local
 LATEST_NS = 1 << 62
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-ALWAYS = ("transaction", "cycle")
+ALWAYS = ("transaction", "cycle", "channel")
 FIELDS: dict[Verb, tuple[str, ...]] = {
     Verb.SNOOZE: ("minutes",),
     Verb.HOLD: ("minutes", "until", "reason"),
@@ -106,7 +106,7 @@ def read_payload(payload: bytes) -> Asked:
         raise CommandError(f"not JSON: {str(error)[:SHOWN]}") from None
     if not isinstance(content, dict):
         raise CommandError("send one plain value or one JSON object")
-    for name in ALWAYS:
+    for name in ("transaction", "cycle"):
         if content.get(name) is not None:
             content[name] = _read_id(name, content[name])
     return Asked(content)
@@ -136,6 +136,7 @@ def to_command(address: Address, asked: Asked, local: LocalTime) -> Command:
         key=address.word if verb is Verb.SET else _read_text(fields, "sensor"),
         value=_read_value(fields) if verb is Verb.SET else None,
         rung=_read_rung(fields),
+        channel=_read_channel(fields),
     )
 
 
@@ -252,6 +253,15 @@ def _read_rung(fields: Mapping[str, Any]) -> int | None:
     if rung is not None and (isinstance(rung, bool) or not isinstance(rung, int) or not 0 <= rung <= HIGHEST_RUNG):
         raise CommandError(f"rung must be a whole number from 0 to {HIGHEST_RUNG}, not {str(rung)[:SHOWN]!r}")
     return rung
+
+
+def _read_channel(fields: Mapping[str, Any]) -> Channel | None:
+    channel = fields.get("channel")
+    if channel is None:
+        return None
+    if not isinstance(channel, str) or channel not in list(Channel):
+        raise CommandError(f"channel must be one of {', '.join(Channel)}, not {str(channel)[:SHOWN]!r}")
+    return Channel(channel)
 
 
 def _read_id(name: str, value: object) -> str:

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from posturewatch.errors import MissingExtra
+from posturewatch.publishing.responses import LocalChannels
 from posturewatch.sinks import SinkContext, discover
 from posturewatch.sinks.desktop_notes import DesktopSettings
 from posturewatch.sinks.hooks import HookSettings
@@ -57,6 +58,14 @@ def build_local_sinks(
         context = replace(wanted, outbox=Outbox(now_ns))
         sinks.append(LocalSink(name, context.outbox, kinds[name].build(context)))
     return sinks
+
+
+def to_channels(config: Config, wearer: str) -> LocalChannels:
+    """Which of them show the prompts of one wearer."""
+    own, hooks = config.desktop, _to_hooks(config)
+    on_desktop = own.enabled and (not own.wearers or wearer in own.wearers)
+    hooked = frozenset(event for hook in hooks if wearer in hook.wearers for event in hook.on)
+    return LocalChannels(own.least_rung if on_desktop else None, hooked)
 
 
 def _to_desktop(config: Config) -> DesktopSettings:

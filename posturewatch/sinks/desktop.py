@@ -17,7 +17,7 @@ from posturewatch.errors import ConfigError, MissingExtra, SinkError
 from posturewatch.publishing.texts import ENGLISH_DESKTOP
 from posturewatch.sinks import SinkKind
 from posturewatch.sinks.desktop_notes import DesktopNotes
-from posturewatch.types import NS_PER_S, Verb
+from posturewatch.types import NS_PER_S, Channel, Verb
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -251,7 +251,7 @@ class DesktopSink:
         """The desktop has closed the notification; its button becomes a request like any other."""
         self._dismiss(wearer, note)
         if self._ask is not None:
-            payload = json.dumps({"cycle": note.cycle, **fields})
+            payload = json.dumps({"cycle": note.cycle, "channel": Channel.DESKTOP, **fields})
             request = {"wearer": wearer, "kind": "do", "word": verb.value, "payload": payload}
             task = asyncio.create_task(self._request(wearer, request, self._ask), name=f"desktop {verb}")
             self._pressed.add(task)

@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from posturewatch.core.reminding import summarise_day
-from posturewatch.publishing.messages import iso_or_none, percent
+from posturewatch.publishing.messages import iso_or_none, percent, told_by_channel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from posturewatch.core.reminding import ReminderState
+    from posturewatch.publishing.responses import Responses
 
 NOTHING = "nothing was due so far"
 
 
-def explain_state(wearer: str, reminder: ReminderState) -> dict[str, Any]:
+def explain_state(wearer: str, reminder: ReminderState, responses: Responses) -> dict[str, Any]:
     """The last decision with its moment, how it stands now, and what became of today's reminders."""
     return {
         "wearer": wearer,
@@ -26,16 +27,22 @@ def explain_state(wearer: str, reminder: ReminderState) -> dict[str, Any]:
         "hold_reason": reminder.hold_reason,
         "next_break": iso_or_none(reminder.next_break_ns),
         "today": summarise_day(reminder),
+        "responses": told_by_channel(responses.week()),
     }
 
 
 def explain_published(state: Mapping[str, Any]) -> dict[str, Any]:
-    """The same as far as a published state tells: what is open or held, not what was decided before."""
-    if state.get("hold_reason"):
-        decision = f"silent: {state['hold_reason']}"
-    elif state.get("cycle"):
-        decision = f"asked: {state.get('reason')}"
-    else:
-        decision = "nothing is open"
-    kept = {key: state.get(key) for key in ("wearer", "reminder", "time", "load_pct", "hold_reason", "next_break")}
-    return {**kept, "decision": decision, "today": {"breaks": state.get("breaks_today")}}
+    """The same from a published state; of today it tells the breaks only."""
+    kept = {key: state.get(key) for key in ("wearer", "reminder", "load_pct", "hold_reason", "next_break")}
+    return {
+        **kept,
+        "decision": state.get("decision") or NOTHING,
+        "time": state.get("decided"),
+        "today": {"breaks": state.get("breaks_today")},
+        "responses": state.get("responses") or {},
+    }
+
+
+def word_responses(by_channel: Mapping[str, Mapping[str, int]]) -> str:
+    """`push 9 of 12, desktop 3 of 4`."""
+    return ", ".join(f"{name} {count['answered']} of {count['reminders']}" for name, count in by_channel.items())

@@ -12,6 +12,7 @@ from posturewatch.core.state import State
 from posturewatch.errors import PosturewatchError, SnapshotError
 from posturewatch.mqtt.link import connected
 from posturewatch.publishing.messages import Topics, iso, wearer_state
+from posturewatch.publishing.responses import Responses
 from posturewatch.requests.control_socket import NoDaemon, ask
 from posturewatch.status.explaining import explain_state
 from posturewatch.store import read_snapshot
@@ -93,7 +94,13 @@ def from_snapshots(folder: Path, now_ns: int) -> dict[str, Any]:
     found = []
     for wearer, saved in _read_all(folder, now_ns):
         about = wearer_state(
-            Topics(), wearer, saved.state.body, saved.state.reminding, simulated=saved.simulated, now_ns=saved.at_ns
+            Topics(),
+            wearer,
+            saved.state.body,
+            saved.state.reminding,
+            simulated=saved.simulated,
+            now_ns=saved.at_ns,
+            responses=saved.responses,
         )
         age_s = max(now_ns - saved.at_ns, 0) // NS_PER_S
         content = json.loads(about.payload)
@@ -113,7 +120,10 @@ async def explained_by_daemon(door: Path) -> dict[str, Any] | None:
 def explained_by_snapshots(folder: Path, now_ns: int) -> dict[str, Any]:
     """The last decisions that were saved in this state folder, and how old that is."""
     wearers = [
-        {**explain_state(wearer, saved.state.reminding), "age_s": max(now_ns - saved.at_ns, 0) // NS_PER_S}
+        {
+            **explain_state(wearer, saved.state.reminding, saved.responses),
+            "age_s": max(now_ns - saved.at_ns, 0) // NS_PER_S,
+        }
         for wearer, saved in _read_all(folder, now_ns)
     ]
     return {"from": "snapshot", "wearers": wearers}
@@ -123,6 +133,7 @@ class _Saved(NamedTuple):
     state: State
     at_ns: int
     simulated: bool
+    responses: Responses
 
 
 def _read_all(folder: Path, now_ns: int) -> list[tuple[str, _Saved]]:
@@ -140,4 +151,5 @@ def _read(folder: Path, wearer: str, now_ns: int) -> _Saved:
             raise SnapshotError("the snapshot holds no state of a wearer")
     except (SnapshotError, OSError) as error:
         raise SnapshotError(f"{folder / wearer}{SUFFIX}: {error}") from error
-    return _Saved(state, snapshot.saved_ns, bool(snapshot.state.get("simulated")))
+    responses = Responses(saved=snapshot.state.get("responses"))
+    return _Saved(state, snapshot.saved_ns, bool(snapshot.state.get("simulated")), responses)

@@ -114,6 +114,13 @@ def test_a_tap_takes_effect_and_the_notification_goes(prompted: Any, wearer: str
     push_to(prompted, wearer, cleared=True)
 
 
+def test_an_answer_on_the_phone_counts_for_its_channel(prompted: Any) -> None:
+    rate = "sensor.posturewatch_ben_response_rate"
+    prompted.home.until_state(rate, "100")
+    assert prompted.home.states()[rate]["attributes"]["push"] == {"reminders": 1, "answered": 1, "rate_pct": 100}
+    assert "asked (break_due)" in prompted.home.state("sensor.posturewatch_ben_last_decision")
+
+
 def test_a_double_tap_counted_once(prompted: Any) -> None:
     assert prompted.home.state("sensor.posturewatch_me_snoozes_left") == "1"
 
@@ -153,6 +160,15 @@ def test_a_test_reminder_can_be_pressed_and_goes(prompted: Any) -> None:
         ({"event_type": "battery_low", "cycle": None, "detail": {"battery_pct": 12}}, "-notice", "is low: 12 %"),
         ({"event_type": "not_worn", "cycle": None, "detail": {"usually_worn_from": "08:10"}}, "-notice", "from 08:10"),
         ({"event_type": "sensor_slipped", "cycle": None, "detail": {"sensor": "s"}}, "-notice", "sensor s sits"),
+        (
+            {
+                "event_type": "few_answers",
+                "cycle": None,
+                "detail": {"channel": "push", "reminders": 12.0, "answered": 3.0},
+            },
+            "-notice",
+            "3 of 12 reminders by push",
+        ),
         ({"event_type": "break_completed", "cycle": "me/sedentary/1/1", "detail": {}}, "-done", "Break taken"),
     ],
 )

@@ -143,6 +143,8 @@ def test_what_is_set_keeps_its_kind(payload, value):
         ("do/ack", b"[" * 4000, "not JSON"),
         ("do/ack", b"x" * 4097, "at most 4096"),
         ("do/ack", {"cycle": 1.5}, "cycle must be"),
+        ("do/ack", {"channel": "telegram"}, "channel must be one of dashboard, push, speaker, desktop, hook"),
+        ("do/ack", {"channel": 3}, "channel must be one of"),
         ("do/ack", {"transaction": "x" * 201}, "transaction must be"),
         ("do/ack", {"transaction": True}, "transaction must be"),
         ("do/ack", {"minutes": 5}, "unknown field 'minutes'"),

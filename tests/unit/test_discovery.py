@@ -88,7 +88,8 @@ def test_every_template_reads_a_key_of_the_message_on_its_topic() -> None:
     seen = set()
     for device in told:
         for part in device["components"].values():
-            for key in re.findall(r"value_json\.(\w+)", part.get("value_template", "")):
+            templates = part.get("value_template", "") + part.get("json_attributes_template", "")
+            for key in re.findall(r"value_json\.(\w+)", templates):
                 topic = part.get("state_topic", device["state_topic"]).removeprefix("posturewatch/")
                 assert key in models[topic].model_fields, part["name"]
                 seen.add((topic, key))

@@ -16,8 +16,10 @@ from posturewatch.core.body import Body
 from posturewatch.errors import ConfigError
 from posturewatch.publishing import messages, payloads
 from posturewatch.publishing.messages import Topics
+from posturewatch.publishing.responses import LocalChannels, Responses
 from posturewatch.types import (
     CommandResult,
+    Concluded,
     Drifted,
     Happened,
     Level,
@@ -66,6 +68,10 @@ STATE_KEYS = [
         "on_hold",
         "paused",
         "break_progress_pct",
+        "decision",
+        "decided",
+        "response_rate_pct",
+        "responses",
         "battery_pct",
         "simulated",
     ),
@@ -89,6 +95,8 @@ def reminder(**changes: Any) -> SimpleNamespace:
         "on_hold": False,
         "paused": False,
         "breaks_today": 0,
+        "decision": "",
+        "decision_ns": 0,
     }
     return SimpleNamespace(**{**fields, **changes})
 
@@ -121,7 +129,7 @@ def test_the_state_has_all_keys_in_order_and_null_for_unknown() -> None:
     unknown = {key for key, value in payload.items() if value is None}
     assert unknown == {
         *("cycle", "reason", "level", "inclination_deg", "hold_dose_pct", "next_break", "last_break"),
-        *("shifts_per_h", "hold_reason", "hold_until", "battery_pct"),
+        *("shifts_per_h", "hold_reason", "hold_until", "battery_pct", "decision", "decided", "response_rate_pct"),
     }
 
 
@@ -155,6 +163,19 @@ def test_the_state_speaks_in_the_words_and_units_of_the_contract() -> None:
         "time": "2023-11-14T22:13:20.000Z",
     }
     assert {key: payload[key] for key in expected} == expected
+
+
+def test_the_state_tells_the_last_decision_and_how_many_reminders_were_answered() -> None:
+    responses = Responses(LocalChannels(desktop_from_rung=2))
+    for cycle, is_answered in (("c1", True), ("c2", False), ("c3", True)):
+        responses.follow(prompt(cycle=cycle), ((0, 0),))
+        responses.follow(Concluded(NOW_NS, cycle, is_answered), ((0, 0),))
+    view = reminder(decision="silent about static: moving", decision_ns=NOW_NS)
+    payload = state_of(Body(), view, responses=responses)
+    assert (payload["decision"], payload["decided"]) == ("silent about static: moving", "2023-11-14T22:13:20.000Z")
+    assert payload["response_rate_pct"] == 67
+    told = {"reminders": 3, "answered": 2, "rate_pct": 67}
+    assert payload["responses"] == {"desktop": told, "push": told}
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])

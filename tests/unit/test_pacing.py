@@ -33,6 +33,7 @@ def reminder(**changes: Any) -> SimpleNamespace:
         "on_hold": False,
         "paused": False,
         "breaks_today": 0,
+        "decision_ns": 0,
     }
     return SimpleNamespace(**{**fields, **changes})
 
@@ -72,6 +73,7 @@ REMINDER_CHANGES = [
     ("on_hold", True),
     ("paused", True),
     ("breaks_today", 1),
+    ("decision_ns", 5 * S),
 ]
 
 
@@ -101,7 +103,10 @@ def test_every_key_of_the_state_is_either_watched_or_runs_by_itself() -> None:
     body_fields = {"wear", "motion", "posture", "last_break_ns", "cos_inclination", "hold_dose_frac"}
     assert {name for name, _ in BODY_CHANGES} == body_fields
     view = {n for n in vars(messages.ReminderView) if not n.startswith("_")}
-    assert view - {name for name, _ in REMINDER_CHANGES} == {"reason", "load_frac", "next_break_ns"}
+    assert view - {name for name, _ in REMINDER_CHANGES} == {
+        *("reason", "load_frac", "next_break_ns"),
+        "decision",  # never changes without its moment
+    }
 
 
 def test_the_rate_counts_shifts_per_worn_hour_and_is_silent_before_ten_minutes() -> None:

@@ -20,8 +20,10 @@ from posturewatch.types import (
     NS_PER_S,
     BoutPhase,
     BreakKind,
+    Channel,
     Command,
     CommandResult,
+    Concluded,
     Happened,
     Level,
     Link,
@@ -367,6 +369,21 @@ def test_rung_never_exceeds_the_top():
 
 
 # ---------------------------------------------------------------- answers
+
+
+@pytest.mark.parametrize("verb", [Verb.ACK, Verb.SNOOZE, Verb.SKIP, Verb.COUNT_BREAK])
+def test_an_answer_concludes_the_reminder_once_with_the_channel_it_names(verb):
+    wearer = break_due()
+    cycle, before = wearer.state.cycle, len(wearer.all_of(Concluded))
+    assert wearer.say(verb, channel=Channel.PUSH).ok
+    wearer.sit(25 * MIN)
+    told = [event for event in wearer.all_of(Concluded)[before:] if event.cycle == cycle]
+    assert [(event.is_answered, event.channel) for event in told] == [(True, Channel.PUSH)]
+
+
+def test_moving_and_missing_conclude_a_reminder_without_a_channel():
+    assert [(e.is_answered, e.channel) for e in shift_due().shift().all_of(Concluded)] == [(True, None)]
+    assert [(e.is_answered, e.channel) for e in break_due().sit(11 * MIN).all_of(Concluded)] == [(False, None)] * 2
 
 
 def test_acknowledged_is_silent_then_repeated_once_then_missed():

@@ -10,6 +10,7 @@ from posturewatch.types import Happened, Level, ReminderPhase, Wear
 
 if TYPE_CHECKING:
     from posturewatch.core.reminding.turn import Turn
+    from posturewatch.types import Channel
 
 
 def follow_movement(turn: Turn) -> None:
@@ -78,7 +79,7 @@ def end_break(turn: Turn) -> None:
     state.break_progress_frac = 0.0
 
 
-def complete_break(turn: Turn, by: str) -> None:
+def complete_break(turn: Turn, by: str, channel: Channel | None = None) -> None:
     """A whole break: prompted or not, it counts once and clears everything."""
     state = turn.state
     if state.break_counted:
@@ -86,7 +87,7 @@ def complete_break(turn: Turn, by: str) -> None:
     state.break_counted = True
     state.declared_until_ns = 0
     state.breaks_today += 1
-    note_response(turn)
+    note_response(turn, channel)
     event_type = "self_initiated" if state.cycle is None else "break_completed"
     turn.events.append(Happened(turn.now_ns, event_type, state.cycle, {"by": by}))
     if by == "wearer":  # after movement the clocks themselves start anew

@@ -83,14 +83,14 @@ def _find_answer(state: ReminderState, command: Command, now_ns: int) -> Answer 
     return next((one for one in state.answers if one.request == command.request), None)
 
 
-def _acknowledge(turn: Turn, command: Command) -> Value:  # noqa: ARG001  all verbs are called alike
+def _acknowledge(turn: Turn, command: Command) -> Value:
     state = turn.state
     if state.stage is ReminderPhase.ACKNOWLEDGED:
         return None
     if state.stage not in ASKING:
         raise CommandError("no reminder is open that could be acknowledged")
     withdraw(turn, "acknowledged")
-    note_response(turn)
+    note_response(turn, command.channel)
     if state.last_call:
         close_cycle(turn, "acknowledged")
         return None
@@ -114,14 +114,14 @@ def _snooze(turn: Turn, command: Command) -> Value:
     withdraw(turn, "snoozed")
     state.snoozes += 1
     state.snoozes_today += 1
-    note_response(turn)
+    note_response(turn, command.channel)
     state.stage = ReminderPhase.SNOOZED
     state.timer_ns = turn.now_ns + to_ns(60.0 * minutes)
     turn.events.append(Happened(turn.now_ns, "snoozed", state.cycle, {"minutes": float(minutes)}))
     return float(minutes)
 
 
-def _skip(turn: Turn, command: Command) -> Value:  # noqa: ARG001
+def _skip(turn: Turn, command: Command) -> Value:
     state = turn.state
     building_frac = turn.settings.reminding.building_frac
     is_break = any(load.rule.level is Level.BREAK and load.frac >= building_frac for load in turn.loads)
@@ -131,7 +131,7 @@ def _skip(turn: Turn, command: Command) -> Value:  # noqa: ARG001
         raise CommandError("a break is going on: there is nothing to skip")
     skips_break = state.level is Level.BREAK if state.cycle is not None else is_break
     turn.events.append(Happened(turn.now_ns, "skipped", state.cycle))
-    note_response(turn)
+    note_response(turn, command.channel)
     for load in list(turn.loads):
         if skips_break or load.rule.level is Level.SHIFT:
             give_credit(turn, load.rule, 1.0)
@@ -139,7 +139,7 @@ def _skip(turn: Turn, command: Command) -> Value:  # noqa: ARG001
     return None
 
 
-def _start_break(turn: Turn, command: Command) -> Value:  # noqa: ARG001
+def _start_break(turn: Turn, command: Command) -> Value:  # noqa: ARG001  all verbs are called alike
     state = turn.state
     if state.phase in BLIND:
         raise CommandError(f"no break can be started while the reminder is {state.phase}")
@@ -151,8 +151,8 @@ def _start_break(turn: Turn, command: Command) -> Value:  # noqa: ARG001
     return None
 
 
-def _count_break(turn: Turn, command: Command) -> Value:  # noqa: ARG001
-    complete_break(turn, "wearer")
+def _count_break(turn: Turn, command: Command) -> Value:
+    complete_break(turn, "wearer", command.channel)
     turn.state.break_counted = turn.state.stage is ReminderPhase.ON_BREAK
     return None
 

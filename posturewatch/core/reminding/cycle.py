@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from posturewatch.core.reminding.budgets import charge_budget, find_over_budget, note_asked, rung_of
 from posturewatch.core.reminding.turn import find_obstacle, next_id, to_ns
-from posturewatch.types import Happened, Level, Prompt, ReminderPhase, Withdrawn
+from posturewatch.types import Concluded, Happened, Level, Prompt, ReminderPhase, Withdrawn
 
 if TYPE_CHECKING:
     from posturewatch.core.reminding.turn import Load, Turn
     from posturewatch.rules import Rule
+    from posturewatch.types import Channel
 
 ASKING = (ReminderPhase.DUE, ReminderPhase.ESCALATED)
 WAITING = (ReminderPhase.ACKNOWLEDGED, ReminderPhase.SNOOZED)
@@ -86,13 +87,14 @@ def close_cycle(turn: Turn, why: str, ask_again: bool = False) -> None:
         state.stage = ReminderPhase.OK
 
 
-def note_response(turn: Turn) -> None:
+def note_response(turn: Turn, channel: Channel | None = None) -> None:
     """The wearer answered, or moved: whoever does that is not ignoring anybody, and the open reminder worked."""
     state = turn.state
     state.ignored = 0
     if state.cycle is not None and not state.responded:
         state.responded = True
         state.answered[state.rung] += 1
+        turn.events.append(Concluded(turn.now_ns, state.cycle, is_answered=True, channel=channel))
 
 
 def miss(turn: Turn) -> None:
@@ -104,8 +106,9 @@ def miss(turn: Turn) -> None:
     if not manners.as_due:
         turn.events.append(Happened(now_ns, "missed", state.cycle))
         state.ignored += 1
-        if not state.responded:
+        if not state.responded and state.cycle is not None:
             state.missed[state.rung] += 1
+            turn.events.append(Concluded(now_ns, state.cycle, is_answered=False))
         pause_ns = now_ns + to_ns(manners.missed_pause_s)
         state.pause_shift_until_ns = pause_ns
         if state.level is Level.BREAK:
