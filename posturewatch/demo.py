@@ -31,7 +31,7 @@ from posturewatch.mqtt.link import connected
 from posturewatch.publishing.messages import Topics
 from posturewatch.sinks.jsonl import payload_of
 from posturewatch.sources.simulated import SimulatedSensor, find_scenario, find_upright
-from posturewatch.types import NS_PER_S, Placement
+from posturewatch.types import NS_PER_S, Motion, Placement
 
 if TYPE_CHECKING:
     from posturewatch.mqtt.embedded_broker import EmbeddedBroker
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from posturewatch.watch import Watch
 
 WEARER = "demo"
+START_S = 60.0
 CYCLE_MIN = 42.0  # of the wearer's time: the scenario `demo-cycle` needs 35
 CLEARED = ("ok", "building")
 LEAVE_S = 3.0
@@ -82,11 +83,11 @@ class DemoOptions:
 
 
 class Cycle:
-    """Follows the messages through one cycle: asked, got up, credited, cleared."""
+    """Follows the messages through one cycle: begun by the first samples, asked, got up, credited, cleared."""
 
     def __init__(self) -> None:
         """Nothing was asked yet."""
-        self.done = asyncio.Event()
+        self.begun, self.done = asyncio.Event(), asyncio.Event()
         self.stage = "no reminder became due"
         self._asked = self._credited = False
 
@@ -95,6 +96,8 @@ class Cycle:
         payload = payload_of(message)
         if not isinstance(payload, dict):
             return
+        if message.topic.endswith("/state") and payload["motion"] != Motion.UNKNOWN:
+            self.begun.set()
         if message.topic.endswith("/reminder") and payload["level"] == "break":
             self._asked, self.stage = True, "the wearer did not get up"
         elif self._asked and payload.get("event_type") in ("break_completed", "self_initiated"):
@@ -184,6 +187,8 @@ async def _show(given: Given, view: View, cycle: Cycle | None) -> None:
 async def _end_after(cycle: Cycle, given: Given) -> None:
     """Stop everything once the cycle is complete, or when it cannot come any more."""
     with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(START_S):  # a second more of it can be minutes of the wearer's time
+            await cycle.begun.wait()
         async with asyncio.timeout(CYCLE_MIN * 60.0 / given.speed):
             await cycle.done.wait()
     given.signals.stop.set()

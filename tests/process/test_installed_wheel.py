@@ -126,7 +126,7 @@ def test_a_simulated_day_is_written_replayed_and_scored(run):
     run("simulate", "walk-at-28", "--seed", "7", "--out", "day.csv", "--truth", "truth.jsonl")
     said = run("replay", "day.csv", "--placement", "chest", "--format", "jsonl")
     assert [json.loads(line)["rule"] for line in said.splitlines() if '"reminder"' in line] == ["static"]
-    assert "reminders_on_time" in run("score", "truth.jsonl", "-", said=said)
+    assert "reminders_on_time" in run("score", "truth.jsonl", "-", "--json", said=said)
 
 
 def test_the_demo_shows_a_cycle(run):
