@@ -30,12 +30,14 @@ if TYPE_CHECKING:
     from posturewatch.core.body import Body
     from posturewatch.core.reminding.budgets import Restraint
     from posturewatch.core.reminding.state import ReminderState
-    from posturewatch.core.settings import Settings
+    from posturewatch.core.settings import Limits, Settings
     from posturewatch.rules import Rule
     from posturewatch.types import Event, Surroundings
 
 LONGEST_SLEEP_S = 60.0
 KEPT_WITHOUT_DATA_S = 600.0  # an open cycle outlives missing data this long
+# a member of an enumeration is slow to look up, and `step` runs every second
+_STILL, _MICRO, _ON_BREAK = Motion.STILL, Motion.MICRO, ReminderPhase.ON_BREAK
 
 
 def step(state: ReminderState, body: Body, settings: Settings, events: list[Event]) -> None:
@@ -45,28 +47,9 @@ def step(state: ReminderState, body: Body, settings: Settings, events: list[Even
         now_ns = follow_clock(state, now_ns)
     state.last_ns = state.seen_now = now_ns
     limits = limits_in_force(state, settings) if state.overridden else settings.limits
-    building_frac = settings.reminding.building_frac
-    credit = state.credit_frac
-    top_frac = 0.0
-    marks = 0  # in which of three bands each load is
-    for rule in settings.rules:
-        load_frac = rule.load_frac(body, limits)
-        marks *= 9
-        if load_frac is None:
-            continue
-        if load_frac >= building_frac:
-            marks += 2 if load_frac >= 1.0 else 1
-        if credit and rule.name in credit:
-            taken_frac = credit[rule.name]
-            if taken_frac > load_frac:  # the clock started anew, and the credit with it
-                taken_frac = credit[rule.name] = max(load_frac, 0.0)
-            load_frac -= taken_frac
-            if load_frac >= building_frac:
-                marks += 6 if load_frac >= 1.0 else 3
-        if load_frac > top_frac:
-            top_frac = load_frac
+    top_frac, marks = _mark_loads(state, body, settings, limits)
     motion = body.motion
-    at_rest = motion is Motion.STILL or motion is Motion.MICRO
+    at_rest = motion is _STILL or motion is _MICRO
     if (
         now_ns < state.wake_ns
         and marks == state.marks
@@ -84,8 +67,9 @@ def step(state: ReminderState, body: Body, settings: Settings, events: list[Even
             or body.removed
         )
     ):
-        state.load_frac = min(top_frac, state.load_cap_frac)
-        if state.stage is ReminderPhase.ON_BREAK and body.break_progress_frac > state.break_progress_frac:
+        cap_frac = state.load_cap_frac
+        state.load_frac = top_frac if top_frac < cap_frac else cap_frac
+        if state.stage is _ON_BREAK and body.break_progress_frac > state.break_progress_frac:
             state.break_progress_frac = min(body.break_progress_frac, 1.0)
         return
     state.marks = marks
@@ -93,6 +77,30 @@ def step(state: ReminderState, body: Body, settings: Settings, events: list[Even
     state.seen_link, state.seen_break = body.link, body.break_kind
     loads = measure_loads(state, body, settings, limits)
     decide(Turn(state, body, settings, limits, events, now_ns, loads, {}))
+
+
+def _mark_loads(state: ReminderState, body: Body, settings: Settings, limits: Limits) -> tuple[float, int]:
+    """The highest load, and in which of three bands each one is, before and after credit, as digits of base nine."""
+    building_frac = settings.reminding.building_frac
+    credit = state.credit_frac
+    top_frac, marks = 0.0, 0
+    for rule in settings.rules:
+        load_frac = rule.load_frac(body, limits)
+        marks *= 9
+        if load_frac is None:
+            continue
+        if load_frac >= building_frac:
+            marks += 2 if load_frac >= 1.0 else 1
+        if credit and rule.name in credit:
+            taken_frac = credit[rule.name]
+            if taken_frac > load_frac:  # the clock started anew, and the credit with it
+                taken_frac = credit[rule.name] = max(load_frac, 0.0)
+            load_frac -= taken_frac
+            if load_frac >= building_frac:
+                marks += 6 if load_frac >= 1.0 else 3
+        if load_frac > top_frac:
+            top_frac = load_frac
+    return top_frac, marks
 
 
 def surround(state: ReminderState, told: Surroundings, now_ns: int, events: list[Event]) -> None:
