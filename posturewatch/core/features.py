@@ -115,7 +115,7 @@ def rows_in(found: Columns) -> list[Row]:
     for i, band in found.bands.items():
         bands[i] = band
     columns = (found.epoch, *found.mean_g.T, found.norm_g, *found.up.T, found.sd_mg, found.gait)
-    return list(map(Row, *(c.tolist() for c in columns), bands))
+    return list(map(Row._make, zip(*(c.tolist() for c in columns), bands, strict=True)))
 
 
 def columns_of(state: FeatureState, frames: Frames) -> Columns:
