@@ -172,8 +172,19 @@ class App:
         ]
         bound, bluetooth = loaded.bind_sensors(), loaded.config.bluetooth
         tell = self._tell_truth if self._given.tells_truth else None
-        around = SourceContext(self._clock, self._access.hear, bound, bluetooth, self._given.speed, tell_truth=tell)
+        around = SourceContext(
+            self._clock,
+            self._access.hear,
+            bound,
+            bluetooth,
+            self._given.speed,
+            is_off_body=self._is_off_body,
+            tell_truth=tell,
+        )
         return build_sources(sensors, around)
+
+    def _is_off_body(self, sensor: str) -> bool:
+        return any(watch.is_off_body(sensor) for watch in self.watches)
 
     def _build_sink(self) -> MqttSink:
         """The way out to the broker, and in from it for all but samples."""

@@ -96,6 +96,11 @@ class Watch:
         """Whether data of this wearer is flowing; a short gap counts as flowing."""
         return self.state.body.link is not Link.LOST
 
+    def is_off_body(self, sensor: str) -> bool:
+        """Whether this sensor, by its id, lies somewhere; of another's nothing is known."""
+        pairs = zip(self.settings.sensors, self.state.sensors, strict=True)
+        return any(about.id == sensor and state.wear.wear is Wear.OFF_BODY for about, state in pairs)
+
     def take(self, incoming: Incoming) -> None:
         """One thing that came.  Samples that cannot close a second wait for those that do: that halves the work."""
         self._waiting.append(incoming)

@@ -119,13 +119,13 @@ def _examine_health(sensor: Sensor, status: dict[str, Any]) -> Finding:
     told = f"{rate}, {health['lost']} of {health['packets']} packets lost, {health['gaps']} gaps"
     if health["fault"]:
         return fail(check, f"{health['fault']} ({told})", "see docs/sensors.md")
-    if not health["connected"]:
+    if not health["connected"] and not health["resting"]:
         return warn(check, f"not heard ({told})", "is it on, worn, charged and near, and not connected to a phone?")
     if health["rssi_dbm"] is not None and health["rssi_dbm"] < WEAK_DBM:
         return warn(check, f"{told}, signal {health['rssi_dbm']} dBm is weak", "come nearer, or move the adapter")
     if health["packets"] and health["lost"] > (1 - LOW_RATE) * health["packets"]:
         return warn(check, told, "come nearer, or ask for fewer samples with rate_hz")
-    return ok(check, told)
+    return ok(check, f"laid aside, its stream is stopped until it is worn ({told})" if health["resting"] else told)
 
 
 async def _scan(subject: Subject, radio: str, wanted: list[Sensor]) -> list[Finding]:

@@ -88,7 +88,8 @@ def _rows(state: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _sensor_rows(health: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    yield "link", health["fault"] or ("connected" if health["connected"] else "not heard")
+    silent = "laid aside, until it is worn" if health["resting"] else "not heard"
+    yield "link", health["fault"] or ("connected" if health["connected"] else silent)
     told = {
         "battery": (health["battery_pct"], "%"),
         "voltage": (health["battery_mv"], "mV"),

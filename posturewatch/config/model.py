@@ -334,6 +334,10 @@ class Bluetooth(Section):
         default=7, ge=1, le=64, description="how many sensors the adapter can hold connected: 5 to 10 for most"
     )
     active_scan: bool = Field(default=True, description="ask for names while scanning; some sensors need it")
+    acquire_notify: bool = Field(
+        default=False,
+        description="BlueZ hands packets over by AcquireNotify: for sensors that lose some; it may miss the first",
+    )
 
     @property
     def radio_name(self) -> str:
@@ -346,6 +350,8 @@ class Bluetooth(Section):
             raise ValueError('adapter: only with radio = "bluez"')
         if not self.active_scan and self.radio == "bluez":
             raise ValueError("active_scan = false: BlueZ scans passively for fixed patterns only; leave it on")
+        if self.acquire_notify and self.radio != "bluez":
+            raise ValueError('acquire_notify: only with radio = "bluez"')
         return self
 
 

@@ -64,6 +64,7 @@ class Capabilities:
     min_mtu: int = 23
     is_exclusive: bool = True  # invisible while another central, such as a phone, holds it
     may_need_pairing: bool = False
+    switches_off_unworn: bool = False  # unless it streams; when it is put on, it advertises again
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,6 +167,7 @@ class PolarFamily:
         expected_every_s=2.0,
         read_every_s=600.0,
         min_mtu=70,
+        switches_off_unworn=True,
     )
 
     def match(self, advert: Advert) -> int:

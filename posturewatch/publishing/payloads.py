@@ -96,6 +96,7 @@ class SensorHealth(Payload):
     """How a Bluetooth sensor does; counts are since the start of the daemon."""
 
     connected: bool = Field(description="Or, of a sensor that only advertises: heard lately.")
+    resting: bool = Field(description="Laid aside: its stream is stopped to spare its battery, until it is worn.")
     battery_pct: Percent | None = Field(le=100)
     battery_mv: Count | None
     rssi_dbm: int | None

@@ -35,6 +35,7 @@ class Radio:
     scanner_arguments: dict[str, Any] = field(default_factory=dict)  # for BleakScanner
     client_arguments: dict[str, Any] = field(default_factory=dict)  # for BleakClient
     adapter_arguments: dict[str, Any] = field(default_factory=dict)  # for BleakAdapter.get; BlueZ only
+    notify_arguments: dict[str, Any] = field(default_factory=dict)  # for start_notify; BlueZ only
 
 
 def check_name(name: str) -> None:
@@ -52,15 +53,16 @@ def check_name(name: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def open_radio(name: str = BLUEZ) -> AsyncIterator[Radio]:
+async def open_radio(name: str = BLUEZ, *, acquire_notify: bool = False) -> AsyncIterator[Radio]:
     """The radio while the block runs.  One that is not there yet is waited for by those who use it.
 
-    Without it a scan raises the library's BleakBluetoothNotAvailableError, as without a Bluetooth adapter.
+    `acquire_notify`: BlueZ hands packets over through a socket for each characteristic, not as messages on the bus.
+    Without a radio a scan raises the library's BleakBluetoothNotAvailableError, as without a Bluetooth adapter.
     """
     check_name(name)
     kind, _, rest = name.partition(":")
     if kind == BLUEZ:
-        yield _bluez(name, rest)
+        yield _bluez(name, rest, acquire_notify)
         return
     try:
         from posturewatch.radio.hci_adapter import HciAdapter  # noqa: PLC0415  an extra
@@ -80,8 +82,9 @@ def hci_radio(name: str, adapter: Any) -> Radio:
     return Radio(name, False, {"backend": scanner_class(adapter)}, {"backend": client_class(adapter)})
 
 
-def _bluez(name: str, adapter: str) -> Radio:
+def _bluez(name: str, adapter: str, acquire_notify: bool) -> Radio:
     """BlueZ would not repeat an advertisement that did not change: a beacon at rest would look lost."""
     which = {"adapter": adapter} if adapter else {}
     scanner = {**which, "filters": {"DuplicateData": True}}
-    return Radio(name, True, {"bluez": scanner}, {"bluez": which}, {"bluez": which})
+    notify = {"use_start_notify": not acquire_notify}
+    return Radio(name, True, {"bluez": scanner}, {"bluez": which}, {"bluez": which}, {"bluez": notify})

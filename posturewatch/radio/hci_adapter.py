@@ -12,6 +12,8 @@ from bumble.core import BaseBumbleError
 from bumble.device import Device, DeviceConfiguration
 from bumble.transport import open_transport
 
+from posturewatch.radio.cancelling import heeded
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -178,7 +180,8 @@ class HciAdapter:
 def translated(what: str) -> Any:
     """Every way in which a controller can be absent, as the library says it."""
     try:
-        yield
+        with heeded():
+            yield
     except TimeoutError as error:  # an OSError, too
         raise BleakBluetoothNotAvailableError(
             f"{what} does not answer", BleakBluetoothNotAvailableReason.UNKNOWN

@@ -17,6 +17,7 @@ from bumble.core import BaseBumbleError
 from bumble.device import Peer
 from bumble.hci import Address, HCI_LE_Create_Connection_Cancel_Command
 
+from posturewatch.radio.cancelling import heeded
 from posturewatch.radio.hci_scanner import uuid_of
 
 if TYPE_CHECKING:
@@ -205,7 +206,8 @@ class HciClient(BaseBleakClient):
 
     async def _carry_out(self, request: Awaitable[T]) -> T:
         try:
-            return await request
+            with heeded():
+                return await request
         except ATT_Error as error:
             raise BleakGATTProtocolError(error.error_code) from error
         except (BaseBumbleError, asyncio.InvalidStateError) as error:

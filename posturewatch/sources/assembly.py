@@ -29,6 +29,7 @@ class SourceContext:
     bluetooth: Bluetooth | None = None
     speed: float = 1.0  # of the clock
     keep_sent: Callable[[SentPacket], None] | None = None  # what Bluetooth sensors send, byte for byte
+    is_off_body: Callable[[str], bool] = lambda _: False  # a sensor, as its wearer's detector sees it
     tell_truth: Callable[[str, Mapping[str, Any], int], None] | None = None  # of simulated sensors: whose, what, since
 
 
@@ -66,7 +67,9 @@ def build_sources(sensors: Iterable[tuple[Sensor, Callable[[Incoming], None]]], 
             _spread(near),
             around.clock.now_ns,
             active_scan=around.bluetooth.active_scan,
+            acquire_notify=around.bluetooth.acquire_notify,
             keep_sent=around.keep_sent,
+            is_off_body=around.is_off_body,
         )
         by_name["bluetooth"], health = ble, ble.health
     return Sources(by_name, health)

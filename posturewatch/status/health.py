@@ -19,6 +19,7 @@ class SensorHealth:
 
     sensor: str
     is_connected: bool = False  # or, of one that only advertises: heard lately
+    is_resting: bool = False  # laid aside: its stream is stopped until it is worn
     battery_pct: int | None = None
     battery_mv: int | None = None
     rssi_dbm: int | None = None
@@ -40,6 +41,7 @@ class SensorHealth:
         """What may be told of it: numbers and words, no address."""
         return {
             "connected": self.is_connected,
+            "resting": self.is_resting,
             "battery_pct": self.battery_pct,
             "battery_mv": self.battery_mv,
             "rssi_dbm": self.rssi_dbm,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from posturewatch_sim.dongles import DongleError, Port
 from posturewatch_sim.faults import AXES
+from posturewatch_sim.peripherals.connected import ConnectedSensor
 from posturewatch_sim.peripherals.virtual import PeripheralError, VirtualSensor
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ HELP = {
     "stop DEVICE": "it stops streaming by itself; go DEVICE lets it stream again",
     "refuse DEVICE STATUS": "answer the next starts with this error (Polar); 0: no more",
     "reboot DEVICE": "it restarts, its clock and counters too",
+    "firmware DEVICE former": "it restarts with firmware that lacks what holds its data; firmware DEVICE new heals",
     "unplug": "pull all dongles; plug lets them in again",
     "stats": "what was sent so far",
     "help": "these",
@@ -83,6 +85,14 @@ def _refuse(sensor: VirtualSensor, words: list[str]) -> None:
     sensor.refusal = int(_number(words, None, 0, 255))
 
 
+async def _flash(sensor: VirtualSensor, words: list[str]) -> None:
+    if not isinstance(sensor, ConnectedSensor):
+        raise PeripheralError(f"{sensor.kind} has no services: nobody connects to it")
+    if words not in (["former"], ["new"]):
+        raise PeripheralError("former or new is needed")
+    await sensor.flash(former=words == ["former"])
+
+
 ACTS: dict[str, Act] = {
     "lose": lambda sensor, words: sensor.lose(_number(words, 0.0, 0.0, 60.0)),
     "back": lambda sensor, _: sensor.back(),
@@ -101,6 +111,7 @@ ACTS: dict[str, Act] = {
     "go": lambda sensor, _: sensor.resume(),
     "refuse": _refuse,
     "reboot": lambda sensor, _: sensor.reboot(),
+    "firmware": _flash,
 }
 
 

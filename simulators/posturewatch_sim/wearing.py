@@ -54,6 +54,11 @@ class WornSensor:
         """From now on so many samples a second, as far as this specimen's clock is right."""
         self.model = replace(self.model, rate_hz=rate_hz)
 
+    @property
+    def is_worn(self) -> bool:
+        """Whether it is where the script wears it, and nobody took it off by hand."""
+        return self._is_worn
+
     def take_off(self) -> None:
         """Onto the desk."""
         self._is_worn = False

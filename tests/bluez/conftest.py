@@ -237,9 +237,9 @@ def start_simulator(tmp_path: Path) -> Iterator[Callable[..., Simulator]]:
 class Heard:
     """A Bluetooth source while it runs, and what it gave."""
 
-    def __init__(self, sensors: Sequence[BoundSensor]) -> None:
+    def __init__(self, sensors: Sequence[BoundSensor], *, acquire_notify: bool) -> None:
         self.items: list[RawSamples | LinkChanged] = []
-        self.source = BleSource("bluez", sensors, self.items.append, time.time_ns)
+        self.source = BleSource("bluez", sensors, self.items.append, time.time_ns, acquire_notify=acquire_notify)
 
     def batches(self, sensor: str) -> list[RawSamples]:
         return [item for item in self.items if isinstance(item, RawSamples) and item.sensor == sensor]
@@ -263,8 +263,8 @@ class Heard:
 
 
 @contextlib.asynccontextmanager
-async def listening(*sensors: BoundSensor) -> AsyncIterator[Heard]:
-    heard = Heard(sensors)
+async def listening(*sensors: BoundSensor, acquire_notify: bool = False) -> AsyncIterator[Heard]:
+    heard = Heard(sensors, acquire_notify=acquire_notify)
     task = asyncio.create_task(heard.source.run())
     try:
         yield heard

@@ -117,6 +117,27 @@ async def test_a_connection_that_outlived_its_process_is_taken_over(simulator, l
     assert simulator.count("counted", "connections") == 0
 
 
+@pytest.mark.usefixtures("simulator")
+async def test_every_packet_arrives_once_through_sockets_too(listen, counted):
+    async with listen(counted, acquire_notify=True) as heard:
+        await heard.more("counted", 20)
+        health = heard.source.health["counted"]
+    numbers = [batch.seq for batch in heard.batches("counted")]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    assert (health.lost, health.repeated, health.gaps) == (0, 0, 0)
+
+
+async def test_what_bluez_remembers_of_former_firmware_is_forgotten_by_itself(simulator, listen, counted, caplog):
+    simulator.obey("firmware counted former")
+    device = await BleakScanner.find_device_by_address(counted.address, 30.0)
+    async with BleakClient(device) as client:
+        assert client.services.get_characteristic(COUNTED_DATA) is None
+    simulator.obey("firmware counted new")
+    async with listen(counted) as heard:
+        await heard.more("counted", 5)
+    assert caplog.text.count("looking anew") == 1  # else there would have been nothing to forget
+
+
 async def test_bluetoothd_may_be_restarted(bluetoothd, adapter, simulator, listen, counted, ruuvi_tag):
     assert simulator is not None
     async with listen(counted, ruuvi_tag) as heard:

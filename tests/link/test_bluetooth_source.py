@@ -15,7 +15,7 @@ import pytest
 from posturewatch.drivers import Options
 from posturewatch.drivers.bound import BoundSensor
 from posturewatch.drivers.preset_files import families, parse_presets
-from posturewatch.sources.ble import BleSource, ears, listener, patience, supervisor
+from posturewatch.sources.ble import BleSource, ears, listener, patience, rest, supervisor
 from posturewatch.types import LinkChanged, RawSamples
 
 pytestmark = pytest.mark.asyncio
@@ -44,7 +44,10 @@ class Heard:
 
     def __init__(self, path: Path, sensors: Sequence[BoundSensor]) -> None:
         self.items: list[RawSamples | LinkChanged] = []
-        self.source = BleSource(f"hci:unix:{path}", sensors, self.items.append, time.time_ns)
+        self.off_body: set[str] = set()  # what a detector would think
+        self.source = BleSource(
+            f"hci:unix:{path}", sensors, self.items.append, time.time_ns, is_off_body=self.off_body.__contains__
+        )
 
     def batches(self, sensor: str) -> list[RawSamples]:
         return [item for item in self.items if isinstance(item, RawSamples) and item.sensor == sensor]
@@ -254,6 +257,58 @@ async def test_notifications_that_come_twice_are_dropped(on_the_air):
     assert heard.is_whole("counted")
 
 
+# ---------------------------------------------------------------- laid aside
+
+
+async def test_a_sensor_laid_aside_may_switch_itself_off_and_is_back_when_it_is_put_on(on_the_air, monkeypatch):
+    monkeypatch.setattr(rest, "AFTER_S", 1.0)
+    monkeypatch.setattr(rest, "SWITCHED_OFF_S", 1.0)
+    async with on_the_air("polar_h10", speed=20.0) as air, listening(air, bound(air, "polar_h10", "polar")) as heard:
+        health = heard.source.health["polar_h10"]
+        await heard.more("polar_h10", 1)
+        await air.do("doff polar_h10")
+        heard.off_body.add("polar_h10")
+        await heard.until(lambda: health.is_resting)
+        await air.until(lambda: any(event["event"] == "off" for event in air.events))
+        assert not air.sensor("polar_h10").is_streaming
+        await asyncio.sleep(2.0)  # while it is off nothing goes on
+        assert health.is_resting
+        heard.off_body.clear()
+        await air.do("mount polar_h10")
+        await heard.more("polar_h10", 1, RECOVERED_S)
+        assert not health.is_resting
+    assert heard.links("polar_h10") == [True, False, True]
+    assert "laid aside" in next(item.reason for item in heard.items if isinstance(item, LinkChanged) and not item.up)
+
+
+async def test_a_sensor_that_stays_on_where_it_lies_is_streamed_again_so_that_no_donning_is_missed(
+    on_the_air, monkeypatch
+):
+    monkeypatch.setattr(rest, "AFTER_S", 0.5)
+    monkeypatch.setattr(rest, "LONGEST_S", 2.0)
+    async with on_the_air("verity_sense") as air, listening(air, bound(air, "verity_sense", "polar")) as heard:
+        health = heard.source.health["verity_sense"]
+        await heard.more("verity_sense", 1)
+        heard.off_body.add("verity_sense")
+        await heard.until(lambda: health.is_resting)
+        began_s = time.monotonic()
+        await heard.more("verity_sense", 1, 2.0 + RECOVERED_S)
+        assert not health.is_resting
+        again_s = time.monotonic() - began_s
+        await heard.until(lambda: health.is_resting)
+    assert again_s > 1.5
+
+
+@pytest.mark.parametrize(("family", "is_off"), [("counted", True), ("polar", False)])
+async def test_what_is_worn_or_would_not_switch_itself_off_keeps_streaming(on_the_air, monkeypatch, family, is_off):
+    monkeypatch.setattr(rest, "AFTER_S", 0.0)
+    device = "polar_h10" if family == "polar" else family
+    async with on_the_air(device) as air, listening(air, bound(air, device, family)) as heard:
+        heard.off_body |= {device} if is_off else set()
+        await heard.more(device, 3)
+    assert heard.links(device) == [True]
+
+
 # ---------------------------------------------------------------- refusals
 
 
@@ -264,6 +319,17 @@ async def test_a_sensor_with_the_right_uuid_and_the_wrong_properties_is_told_and
         assert not heard.batches("sig")
     [said] = {record.message for record in caplog.records if record.message.startswith("sensor sig: ")}
     assert "notif" in said
+
+
+async def test_a_sensor_whose_firmware_lacks_what_is_needed_is_told_and_streams_after_its_update(
+    on_the_air, caplog, monkeypatch
+):
+    monkeypatch.setattr(supervisor, "REFUSED_S", 0.5)
+    async with on_the_air("counted") as air, listening(air, bound(air, "counted", "counted")) as heard:
+        await air.do("firmware counted former")
+        await heard.until(lambda: any("has no characteristic" in record.message for record in caplog.records))
+        await air.do("firmware counted new")
+        await heard.more("counted", 5)
 
 
 async def test_a_sensor_that_needs_longer_packets_than_the_link_carries_says_so(on_the_air, caplog):

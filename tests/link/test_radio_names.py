@@ -28,6 +28,13 @@ async def test_bluez_gets_its_adapter_and_repeats_advertisements_that_do_not_cha
         assert radio.client_arguments == {"bluez": {"adapter": "hci1"}}
 
 
+@pytest.mark.asyncio
+@pytest.mark.parametrize("acquire_notify", [False, True])
+async def test_bluez_hands_notifications_over_as_messages_unless_a_socket_is_wanted(acquire_notify):
+    async with open_radio(acquire_notify=acquire_notify) as radio:
+        assert radio.notify_arguments == {"bluez": {"use_start_notify": not acquire_notify}}
+
+
 def test_without_the_extra_the_radio_names_it(tmp_path: Path):
     code = """
 import asyncio, sys

@@ -215,6 +215,23 @@ async def test_a_sensor_that_one_radio_holds_is_invisible_to_another(on_the_air)
         assert len(await BleakScanner.discover(timeout=0.4, **second.scanner_arguments)) == 1
 
 
+async def test_whoever_is_cancelled_while_the_answer_comes_ends_all_the_same(on_the_air):
+    """Python 3.11 loses such a cancellation, in a window of two turns of the loop."""
+    async with on_the_air("microbit") as air, await air.client("microbit") as client:
+        survivors = 0
+        for turns in range(200):
+            reading = asyncio.create_task(client.read_gatt_char(triples.MICROBIT_PERIOD))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            if reading.done():
+                break
+            reading.cancel()
+            await asyncio.wait([reading])
+            survivors += not reading.cancelled()
+        assert turns > 3
+        assert survivors == 0
+
+
 async def test_of_two_radios_that_connect_at_once_one_gets_the_sensor(on_the_air):
     async with on_the_air("sig") as air, open_radio(f"hci:unix:{air.port.path}") as second:
         device = await air.find("sig")

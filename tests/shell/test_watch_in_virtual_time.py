@@ -210,3 +210,16 @@ def test_a_simulated_sensor_keeps_pace_and_is_lost_after_its_last_act(fast_forwa
     assert late_s.max() < 0.5
     assert [item.up for _, item in items if isinstance(item, LinkChanged)] == [True, False]
     assert isinstance(items[-1][1], LinkChanged)
+
+
+@pytest.mark.parametrize(("scenario", "is_off"), [("left-on-desk", True), ("desk-freeze", False)])
+def test_it_can_be_asked_whether_a_sensor_lies_somewhere(fast_forward, scenario, is_off):
+    async def watch() -> Hours:
+        hours = Hours()
+        source = SimulatedSource(SimulatedSensor("s", scenario, 5), hours.queue.put, hours.clock)
+        await hours.pass_by(1.0, source)
+        return hours
+
+    hours = fast_forward(watch())
+    assert hours.watch.is_off_body("s") is is_off
+    assert not hours.watch.is_off_body("another")

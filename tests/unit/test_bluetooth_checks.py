@@ -21,8 +21,8 @@ POLAR = (
     '[bluetooth]\nadapter = "hci99"\n'  # which this machine does not have
 )
 HEALTHY = {
-    "sensor": "chest", "connected": True, "rssi_dbm": -60, "rate_hz": 50.0, "packets": 900, "lost": 0, "gaps": 0,
-    "fault": None,
+    "sensor": "chest", "connected": True, "resting": False, "rssi_dbm": -60, "rate_hz": 50.0, "packets": 900,
+    "lost": 0, "gaps": 0, "fault": None,
 }  # fmt: skip
 
 
@@ -109,6 +109,11 @@ def test_each_trouble_is_told_with_what_to_do(
     assert found.grade == grade
     assert found.fix is not None
     assert word in found.fix
+
+
+def test_a_sensor_that_rests_is_no_trouble(machine: Callable[..., dict[str, Finding]]) -> None:
+    found = machine(health={"connected": False, "resting": True})["sensor chest"]
+    assert (found.grade, "laid aside" in found.seen) == ("ok", True)
 
 
 def test_a_scan_of_our_own_daemon_is_no_trouble_and_that_of_others_is(

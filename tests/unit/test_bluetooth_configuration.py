@@ -92,6 +92,7 @@ def test_keys_that_do_not_go_together_are_refused(tmp_path, text, part):
         ('[bluetooth]\nradio = "hci:unix:/run/air"\nadapter = "hci0"', 'only with radio = "bluez"'),
         ("[bluetooth]\nactive_scan = false", "leave it on"),
         ("[bluetooth]\nmax_connections = 0", "max_connections"),
+        ('[bluetooth]\nradio = "hci:unix:/run/air"\nacquire_notify = true', "acquire_notify: only with"),
     ],
 )
 def test_a_radio_that_cannot_be_is_refused(tmp_path, extra, part):

@@ -78,14 +78,13 @@ def test_each_failure_is_one_line_that_helps(error, kind, part):
         assert str(said).startswith("sensor chest: ")
 
 
-@pytest.mark.parametrize(("is_bluez", "is_hinted"), [(True, True), (False, False)])
 @pytest.mark.parametrize("family", ["polar", "movesense", "witmotion", "infinitime", "sig_precise_acceleration_3d"])
-def test_bluez_that_remembers_former_firmware_is_told_to_forget_it(family, is_bluez, is_hinted):
+def test_who_paired_a_sensor_with_former_firmware_is_told_to_forget_it(family):
     with pytest.raises(CharacteristicMissing) as missing:
         next(discover()[family].create(Options()).start(Offered(frozenset())))
-    assert ("bluetoothctl remove" in str(hint_at_cache(missing.value, is_bluez=is_bluez))) == is_hinted
+    assert "bluetoothctl remove" in str(hint_at_cache(missing.value))
     other = SensorRefused("it is in its charger")
-    assert hint_at_cache(other, is_bluez=True) is other
+    assert hint_at_cache(other) is other
 
 
 def test_what_is_ours_already_stays_as_it_is():

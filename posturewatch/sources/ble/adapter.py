@@ -20,6 +20,12 @@ log = logging.getLogger(__name__)
 ASK_S = 5.0
 
 
+def is_paired(device: BLEDevice) -> bool:
+    """Whether BlueZ said, when it was found, that somebody paired it with this computer."""
+    details = device.details if isinstance(device.details, dict) else {}
+    return bool(details.get("props", {}).get("Paired", False))
+
+
 class Adapter:
     """What scanner and connections share."""
 

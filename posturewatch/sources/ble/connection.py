@@ -111,6 +111,10 @@ class Connection:
             log.debug("sensor %s: disconnect: %r", self._sensor, error)
         self._heard.clear()
 
+    async def forget(self) -> None:
+        """Let the system forget what it remembers of the sensor; this ends the connection."""
+        await self._bounded(self._client.unpair())
+
     async def carry_out(self, steps: Steps, *, unless_lost: bool = False) -> list[Notified]:
         """Do what a driver asks for, one step after the other; gives what its reads were answered."""
         read: list[Notified] = []
@@ -180,7 +184,8 @@ class Connection:
                 await self._bounded(client.write_gatt_char(self._find(char), data, response=response))
             case Subscribe(char):
                 hear = partial(self._on_notified, char)
-                await self._bounded(client.start_notify(self._find(char), hear))
+                arguments = self._adapter.radio.notify_arguments
+                await self._bounded(client.start_notify(self._find(char), hear, **arguments))
             case Unsubscribe(char):
                 await self._bounded(client.stop_notify(self._find(char)))
             case Ask():

@@ -79,12 +79,13 @@ def translate(error: BaseException, sensor: str | None = None) -> SourceError:
     return _translate_text(str(error) if isinstance(error, BleakError) else "", who)
 
 
-def hint_at_cache(error: SensorRefused, *, is_bluez: bool) -> SensorRefused:
-    """BlueZ looks at a sensor's characteristics once and remembers them: those that new firmware brings stay unseen."""
-    if not (is_bluez and isinstance(error, CharacteristicMissing)):
+def hint_at_cache(error: SensorRefused) -> SensorRefused:
+    """For a paired sensor, which nobody but its owner should let BlueZ forget."""
+    if not isinstance(error, CharacteristicMissing):
         return error
     return CharacteristicMissing(
-        f"{error}; if its firmware was changed, BlueZ remembers the old one: `bluetoothctl remove ADDRESS`"
+        f"{error}; if its firmware was changed, BlueZ remembers the old one: `bluetoothctl remove ADDRESS`, "
+        "and pair it anew"
     )
 
 

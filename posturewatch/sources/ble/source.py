@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from posturewatch.radio import open_radio
@@ -32,13 +33,20 @@ class BleSource:
         now_ns: Callable[[], int],
         *,
         active_scan: bool = True,
+        acquire_notify: bool = False,
+        is_off_body: Callable[[str], bool] = lambda _: False,
         keep_sent: Callable[[SentPacket], None] | None = None,
     ) -> None:
-        """`put` and `keep_sent` must not wait; they are called in the loop's own thread."""
+        """`put` and `keep_sent` must not wait; they are called in the loop's own thread.
+
+        `is_off_body` says of a sensor, by its id, what the detector makes of it.
+        """
         self._radio = radio
         self._sensors = tuple(sensors)
         self._now_ns = now_ns
         self._active_scan = active_scan
+        self._acquire_notify = acquire_notify
+        self._is_off_body = is_off_body
         self._streams = {
             each.id: SensorStream(each.id, each.family.capabilities, put, now_ns, keep_sent) for each in sensors
         }
@@ -50,7 +58,7 @@ class BleSource:
 
     async def run(self) -> None:
         """Stream until cancelled.  What fails outside is tried again for ever."""
-        async with open_radio(self._radio) as radio:
+        async with open_radio(self._radio, acquire_notify=self._acquire_notify) as radio:
             adapter = Adapter(radio)
             ears = Ears(adapter, active=self._active_scan)
             async with asyncio.TaskGroup() as group:
@@ -64,4 +72,8 @@ class BleSource:
             if sensor.family.capabilities.is_advertised:
                 yield f"listener {sensor.id}", Listener(sensor, ears, stream, self._now_ns)
             else:
-                yield f"supervisor {sensor.id}", Supervisor(sensor, adapter, ears, stream, self._now_ns)
+                is_off_body = partial(self._is_off_body, sensor.id)
+                yield (
+                    f"supervisor {sensor.id}",
+                    Supervisor(sensor, adapter, ears, stream, self._now_ns, is_off_body),
+                )

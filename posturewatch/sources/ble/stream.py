@@ -140,6 +140,11 @@ class SensorStream:
         self.health.is_connected = False
         self._fall(reason)
 
+    def rest(self) -> None:
+        """The sensor lies somewhere, and nothing is wanted of it until it is worn."""
+        self.lose("laid aside: its stream is stopped to spare its battery, until it is worn")
+        self.health.is_resting = True
+
     def undecodable(self, error: DecodeError) -> None:
         """A packet that is not what the protocol says: counted, and told now and then."""
         self.health.undecodable += 1
@@ -153,7 +158,7 @@ class SensorStream:
             log.warning("sensor %s: %s", self.sensor, text)
 
     def _rise(self, at_ns: int) -> None:
-        self.health.fault, self.health.is_connected = None, True
+        self.health.fault, self.health.is_connected, self.health.is_resting = None, True, False
         if not self._is_up:
             self._is_up = True
             self._put(LinkChanged(self.sensor, at_ns, up=True))

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 
 from posturewatch.drivers import BATTERY, Advert, GattDriver, Silence
-from posturewatch.errors import DecodeError, RadioUnavailable, SensorRefused, SourceError
+from posturewatch.errors import CharacteristicMissing, DecodeError, RadioUnavailable, SensorRefused, SourceError
+from posturewatch.sources.ble.adapter import is_paired
 from posturewatch.sources.ble.connection import Connection, Notified
 from posturewatch.sources.ble.errors import OutOfSlots, SensorLost, SensorNotFound, hint_at_cache
 from posturewatch.sources.ble.patience import Patience
+from posturewatch.sources.ble.rest import Rest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,18 +41,26 @@ CONNECTIONS_FULL_S = 4.0  # a slot is not free at once after a disconnect
 class Supervisor:
     """One sensor."""
 
-    def __init__(
-        self, sensor: BoundSensor, adapter: Adapter, ears: Ears, stream: SensorStream, now_ns: Callable[[], int]
+    def __init__(  # noqa: PLR0913  # all that it works with
+        self,
+        sensor: BoundSensor,
+        adapter: Adapter,
+        ears: Ears,
+        stream: SensorStream,
+        now_ns: Callable[[], int],
+        is_off_body: Callable[[], bool],
     ) -> None:
-        """`stream` takes what is heard."""
+        """`stream` takes what is heard; `is_off_body` is what the detector makes of it."""
         self._sensor = sensor
         self._adapter = adapter
         self._ears = ears
         self._stream = stream
         self._now_ns = now_ns
         self._patience = Patience()
+        self._rest = Rest(is_off_body) if sensor.family.capabilities.switches_off_unworn else None
         self._connections = 0
         self._said = ""
+        self._is_seen_anew = False  # the system was made to forget it since it last streamed
         self._device_names: tuple[str | None, ...] = ()
 
     async def run(self) -> None:
@@ -61,14 +71,22 @@ class Supervisor:
             except SourceError as error:
                 self._miss(error)
                 await self._patience.pause(_least_pause_s(error))
+            else:
+                await self._lie_aside()
 
     def _miss(self, error: SourceError) -> None:
         self._stream.lose(str(error))
         self._ears.doubt()  # with an adapter that was pulled out a scan dies unheard
         self._say(error)
 
+    async def _lie_aside(self) -> None:
+        log.info("sensor %s: laid aside; its stream is stopped to spare its battery, until it is worn", self._sensor.id)
+        self._stream.rest()
+        if self._rest is not None:
+            await self._rest.until_worn(self._ears, self._sensor.is_meant)
+
     async def _stream_once(self) -> None:
-        """One connection, until it is lost."""
+        """One connection, until it is lost, or the sensor was laid aside."""
         device = await self._find()
         self._device_names = (device.address, device.name)
         connection = Connection(self._sensor.id, device, self._adapter, self._now_ns)
@@ -78,15 +96,29 @@ class Supervisor:
             self._stream.begin()
             try:
                 await connection.carry_out(driver.start(connection.offered))
+            except CharacteristicMissing as error:
+                await self._doubt_memory(error, connection, device)
             except SensorRefused as error:
                 raise self._with_hint(error, connection.room_bytes) from error
             await self._follow(connection, driver)
         finally:
             await connection.leave(driver.stop())
 
+    async def _doubt_memory(self, error: CharacteristicMissing, connection: Connection, device: BLEDevice) -> NoReturn:
+        """BlueZ looks at a sensor once and remembers what it saw: what new firmware brings stays unseen.
+
+        So it has to forget the sensor and look anew, once.  Its pairing would be forgotten, too: that is left alone.
+        """
+        if not self._adapter.radio.is_bluez or self._is_seen_anew:
+            raise error
+        if is_paired(device):
+            raise hint_at_cache(error) from error
+        self._is_seen_anew = True
+        await connection.forget()
+        raise SensorLost(f"{error}; perhaps BlueZ remembers its former firmware: looking anew") from error
+
     def _with_hint(self, error: SensorRefused, room_bytes: int) -> SensorRefused:
         """Short packets are behind many a strange refusal; what the system says of them may be wrong, though."""
-        error = hint_at_cache(error, is_bluez=self._adapter.radio.is_bluez)
         needed_bytes = self._sensor.family.capabilities.min_mtu - ATT_HEADER_BYTES
         if not 0 < room_bytes < needed_bytes:
             return error
@@ -155,13 +187,13 @@ class Supervisor:
     # ------------------------------------------------------------ streaming
 
     async def _follow(self, connection: Connection, driver: GattDriver) -> None:
-        """Hear it out; raises when it is lost."""
+        """Hear it out, until it was laid aside; raises when it is lost."""
         loop = asyncio.get_running_loop()
         wanted = self._sensor.family.capabilities
         is_held = wanted.silence is Silence.HOLD
         heard_s, limit_s, has_begun = loop.time(), FIRST_PACKET_S, False
         read_s = -math.inf if is_held else heard_s  # one that lies still says nothing before it is asked
-        while True:
+        while not (has_begun and self._rest is not None and self._rest.is_due()):
             items = await connection.hear()
             understood = self._decode(driver, items)
             now_s = loop.time()
@@ -213,7 +245,7 @@ class Supervisor:
         self._patience.start()
         self._connections += 1
         self._stream.health.reconnects = self._connections - 1
-        self._said = ""
+        self._said, self._is_seen_anew = "", False
         log.info("sensor %s: streaming", self._sensor.id)
 
     def _say(self, error: SourceError) -> None:

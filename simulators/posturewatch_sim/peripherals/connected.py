@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import abc
 import asyncio
+import copy
+import struct
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from bumble.att import ATT_Error, Attribute, AttributeValue
 from bumble.core import UUID
-from bumble.gatt import Characteristic, Service
+from bumble.gatt import Characteristic, CharacteristicDeclaration, Service
 
 from posturewatch_sim.peripherals.virtual import VirtualSensor
 
@@ -60,6 +62,21 @@ def characteristic(
     return Characteristic(uuid(which), properties, permissions, AttributeValue(on_read, on_write))
 
 
+def _as_before(attribute: Attribute[Any]) -> Attribute[Any]:
+    """The same at its place, with another UUID if it belongs to a characteristic."""
+    if not isinstance(attribute, CharacteristicDeclaration | Characteristic):
+        return attribute
+    whose = attribute.characteristic if isinstance(attribute, CharacteristicDeclaration) else attribute
+    known = whose.uuid.to_pdu_bytes()
+    other = bytes((known[0] ^ 0x80,)) + known[1:]
+    before = copy.copy(attribute)
+    if isinstance(attribute, CharacteristicDeclaration):
+        before.value = struct.pack("<BH", whose.properties, attribute.value_handle) + other
+    else:
+        before.type = UUID.from_bytes(other)
+    return before
+
+
 class ConnectedSensor(VirtualSensor):
     """A GATT server that streams."""
 
@@ -73,10 +90,12 @@ class ConnectedSensor(VirtualSensor):
         self.period_s = self.packet_s
         self.battery = characteristic(BATTERY_LEVEL, READ | NOTIFY, read=lambda: bytes((self.battery_pct,)))
         services = self.services()
+        self._own = {service.uuid for service in services}
         if self.has_battery_service:
             services.append(Service(uuid(BATTERY_SERVICE), [self.battery]))
         services.append(self._information())
         self.device.add_services(services)
+        self._attributes = list(self.device.gatt_server.attributes)
         for service in services:
             for char in service.characteristics:
                 char.on(char.EVENT_SUBSCRIPTION, self._subscription(char))
@@ -159,6 +178,20 @@ class ConnectedSensor(VirtualSensor):
         for job in self._jobs:
             job.cancel()
         await super().stop()
+
+    async def flash(self, *, former: bool) -> None:
+        """Another firmware: with the former one the characteristics of its own services had other UUIDs.
+
+        Where they lie is the same, so that only who looks at each of them can see it.
+        """
+        server = self.device.gatt_server
+        own = [range(each.handle, each.end_group_handle + 1) for each in server.services if each.uuid in self._own]
+        server.attributes = [
+            _as_before(each) if former and any(each.handle in handles for handles in own) else each
+            for each in self._attributes
+        ]
+        server.attributes_by_handle.clear()
+        await self.reboot()
 
     async def set_battery(self, pct: int) -> None:
         """Listeners are told."""

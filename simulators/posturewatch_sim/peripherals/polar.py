@@ -7,6 +7,7 @@ A stream that nobody stopped goes on after the connection ended, as on the real 
 from __future__ import annotations
 
 import abc
+import asyncio
 import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -243,6 +244,40 @@ class PolarH10(PolarSensor):
     }
     min_mtu = 70
     frame_samples = 36
+    unworn_s: ClassVar[float] = 45.0  # so long it stays on without skin to touch, unless it streams
+
+    def __init__(self, given: Given, air: Air) -> None:
+        super().__init__(given, air)
+        self.is_off = False
+        self._needed_s = 0.0  # when it was last on skin, or streamed
+
+    async def start(self) -> None:
+        """And feel for skin."""
+        await super().start()
+        self.tasks.append(asyncio.create_task(self._feel(), name=f"{self.given.id} skin"))
+
+    async def _feel(self) -> None:
+        """Off the strap it switches itself off; the strap put on switches it on."""
+        while True:
+            now_s = self.clock.now_s()
+            if self.worn.is_worn or (self.is_streaming and not self.is_off):
+                self._needed_s = now_s
+            is_off = now_s - self._needed_s > self.unworn_s
+            if is_off and not self.is_off:
+                self.is_off = True
+                await self.kick()
+                await self.device.stop_advertising()
+                self.given.say("off", device=self.given.id)
+            elif self.is_off and not is_off:
+                await self.reboot()
+                self.is_off = False
+                await self.show()
+            await self.clock.sleep_until(now_s + 1.0)
+
+    async def show(self) -> None:
+        """Nothing while it is off."""
+        if not self.is_off:
+            await super().show()
 
     def start_parameters(self) -> bytes:
         """One reserved byte."""
