@@ -61,11 +61,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--speed", default="1", metavar="X|max", help="Of all transports but file.")
 @broker_options
 @click.option("--sensor", "sensor_id", help="The sensor's id in the topic.  [default: the wearer's id]")
-@click.option(
-    "--truth-topic/--no-truth-topic",
-    default=True,
-    help="With --transport mqtt: tell the truth, too, on simulator/SENSOR/truth, each part when it begins.",
-)
+@click.option("--no-truth-topic", is_flag=True, help="To a broker: samples only, no truth on simulator/SENSOR/truth.")
 @click.option("--drop", metavar="PART", is_flag=False, flag_value="5%", help="Lose packets: 5%.")
 @click.option("--gap", multiple=True, metavar="LENGTH@START", help="Lose everything: 90s@14:00.")
 @click.option("--kick", multiple=True, metavar="START", help="Lose the link for some seconds: 12:00.")
@@ -217,7 +213,7 @@ def _stream(scene: Scenario, transport: str, source: dict[str, Any], options: di
     rate_hz = model_named(options["device"] or wearer.sensor).rate_hz
     speed = _speed(options["speed"])
     telling = None
-    if transport == "mqtt" and options["truth_topic"]:
+    if transport == "mqtt" and not options["no_truth_topic"]:
         telling = Telling(scene, **{name: value for name, value in source.items() if name != "sensor_model"})
     start_ns = read_wall_ns()
     paced = in_step(samples(scene, start_ns=start_ns, chunk_s=BATCH_S, **source), speed)

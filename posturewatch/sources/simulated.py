@@ -88,9 +88,7 @@ class SimulatedSource:
 
     async def run(self) -> None:
         """Wear the sensor until cancelled; after the end of the script it is lost."""
-        telling = None
-        if self._tell is not None:
-            telling = await asyncio.to_thread(Telling, self._scenario, seed=self._sensor.seed)
+        truth = None if self._tell is None else asyncio.create_task(self._work_out_truth())
         start_ns, name = self._clock.now_ns(), self._sensor.sensor
         self._put(LinkChanged(name, start_ns, up=True))
         chunks = samples(
@@ -103,10 +101,14 @@ class SimulatedSource:
         for chunk in chunks:
             due_ns = start_ns + round(chunk.until_s * NS_PER_S)
             await self._clock.sleep(max(due_ns - self._clock.now_ns(), 0) / NS_PER_S)
-            if telling is not None and self._tell is not None:
-                for told in telling.until(chunk.until_s):
+            if truth is not None and truth.done() and self._tell is not None:
+                for told in truth.result().until(chunk.until_s):
                     self._tell(told, start_ns)
             if len(chunk.t_ns):
                 self._put(SampleBatch(name, chunk.t_ns, chunk.acc_10ug))
         self._put(LinkChanged(name, self._clock.now_ns(), up=False, reason="the script ended"))
         await asyncio.Event().wait()
+
+    async def _work_out_truth(self) -> Telling:
+        """Beside the samples, which do not wait for it."""
+        return await asyncio.to_thread(Telling, self._scenario, seed=self._sensor.seed)

@@ -1,4 +1,7 @@
-"""Compare what a detector said with the truth of a scenario: reminders, breaks, wear."""
+"""Compare what a detector said with the truth of a scenario: reminders, breaks, wear.
+
+Reminders are judged as the moments when rules came due, or, where `said` is what a wearer got, as prompts.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-ON_TIME_S = 15.0
+from posturewatch_sim.prompts import ON_TIME_S, judge
+
 MATCH_S = 300.0  # further apart, two reminders are not the same one
 WEAR_GRACE_S = 360.0  # "not worn" may take this long to be decided
 # A reminder is neither right nor wrong while "not worn" may still be undecided, and while the wearer sleeps.
@@ -14,6 +18,7 @@ EDGE_S = 60.0  # forgiven at each change of wear: coarse sensors see it late and
 SAME_FRAC = 0.5  # two breaks are the same when they overlap by so much
 WORN_LOST_MAX_FRAC, OFF_SILENT_MIN_FRAC = 0.01, 0.97
 BREAK_RECALL_MIN, BREAK_PRECISION_MIN = 0.95, 0.9
+DELIVERED = ("silenced", "cleared", "kept_back")  # what only those who were asked can tell
 RULES = ("static", "sedentary", "sedentary_firm")  # the hold dose needs a calibration: only when asked for
 
 Event = Mapping[str, Any]
@@ -21,17 +26,43 @@ Span = tuple[float, float]
 
 
 def score(
-    truth_events: Iterable[Event], said_events: Iterable[Event], *, rules: Sequence[str] = RULES
+    truth_events: Iterable[Event],
+    said_events: Iterable[Event],
+    *,
+    rules: Sequence[str] = RULES,
+    delivered: bool | None = None,
 ) -> dict[str, Any]:
-    """Figures, and under `failed` every promise that is not kept (empty: all is well)."""
+    """Figures, and under `failed` every promise that is not kept (empty: all is well).
+
+    `delivered`: what was said are prompts; without it the events tell.
+    """
     true, said = list(truth_events), list(said_events)
+    forgiven = _spans(true, "wear", "asleep", True)
+    forgiven += [(a, a + WEAR_GRACE_S) for a, _ in _spans(true, "wear", "state", "off_body")]
+    reminders = judge if (_are_delivered(said) if delivered is None else delivered) else _reminders
     figures: dict[str, Any] = {
-        **_reminders(true, said, rules),
+        **reminders(true, said, rules, forgiven),
         **_breaks(true, said),
         **_wear(true, said),
     }
+    figures |= _rates(figures, max((float(e.get("end_s", 0.0)) for e in true), default=0.0))
     figures["failed"] = _failures(figures)
     return figures
+
+
+def _are_delivered(said: list[Event]) -> bool:
+    """Whether these are prompts that a wearer got, rather than the moments when a rule came due."""
+    return any(e.get("type") in DELIVERED or (e.get("type") == "reminder" and "repeat" in e) for e in said)
+
+
+def _rates(figures: Mapping[str, Any], length_s: float) -> dict[str, Any]:
+    missed, false = len(figures["reminders_missed"]), len(figures["reminders_false"])
+    true, said = figures["reminders_true"], figures["reminders_said"]
+    return {
+        "reminder_recall": (true - missed) / true if true else None,
+        "reminder_precision": (said - false) / said if said else None,
+        "false_reminders_per_h": round(false / (length_s / 3600.0), 3) if length_s else None,
+    }
 
 
 def exit_code(figures: Mapping[str, Any]) -> int:
@@ -39,9 +70,7 @@ def exit_code(figures: Mapping[str, Any]) -> int:
     return 1 if figures["failed"] else 0
 
 
-def _reminders(true: list[Event], said: list[Event], rules: Sequence[str]) -> dict[str, Any]:
-    forgiven = _spans(true, "wear", "asleep", True)
-    forgiven += [(a, a + WEAR_GRACE_S) for a, _ in _spans(true, "wear", "state", "off_body")]
+def _reminders(true: list[Event], said: list[Event], rules: Sequence[str], forgiven: list[Span]) -> dict[str, Any]:
     delays: list[float] = []
     missed: list[dict[str, Any]] = []
     false: list[dict[str, Any]] = []
@@ -63,6 +92,7 @@ def _reminders(true: list[Event], said: list[Event], rules: Sequence[str]) -> di
         "reminders_on_time": sum(abs(d) <= ON_TIME_S for d in delays),
         "reminder_delay_median_s": round(median(delays), 3) if delays else None,
         "reminder_delay_worst_s": None if worst is None else round(worst, 3),
+        "reminders_said": sum(_is_reminder(e, rule) for e in said for rule in rules),
         "reminders_missed": missed,
         "reminders_false": false,
     }
@@ -103,7 +133,8 @@ def _wear(true: list[Event], said: list[Event]) -> dict[str, Any]:
 
 def _failures(figures: Mapping[str, Any]) -> list[str]:
     failed = []
-    late = figures["reminders_true"] - len(figures["reminders_missed"]) - figures["reminders_on_time"]
+    excused = figures.get("reminders_later", 0) + figures.get("reminders_excused", 0)
+    late = figures["reminders_true"] - len(figures["reminders_missed"]) - figures["reminders_on_time"] - excused
     if late:
         failed.append(f"{late} reminders more than {ON_TIME_S:g} s from the true moment")
     if figures["reminders_missed"]:
