@@ -10,7 +10,6 @@ second and the ones before it only.  Sums are integers, so a value does not depe
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -34,6 +33,7 @@ NOISE_HZ = (2.0, 4.0)  # above breathing and most sway, below what a block still
 SLOWEST_LINE = 2  # lines below 0.13 Hz may be drift of the sensor itself
 FILLED_BLOCKS = 8  # of ten, for gait
 MINUTE_BLOCKS = MINUTE_S * BLOCKS_PER_FRAME
+MINUTES_AT_ONCE = 32  # bounded memory
 KEEP_S = MINUTE_S + GAIT_WINDOW_S
 # lags of 0.3 to 1.6 s in blocks, with one neighbour on each side so that a peak can be told from a slope: a step takes
 # 0.33 to 1.25 s, and a thigh or a wrist repeats itself only with the stride, up to 1.6 s in a slow walk
@@ -132,8 +132,7 @@ def columns_of(state: FeatureState, frames: Frames) -> Columns:
     up = mean_g / np.where(norm_g > NO_GRAVITY_G, norm_g, np.inf)[:, None]
     sd_mg = _spread_mg(state, frames, int(epoch[kept - 1]) if kept else None)
     gait = _gait(epoch, block_n, block_mean, kept, sd_mg)
-    ends = np.flatnonzero(frames.epoch % MINUTE_S == MINUTE_S - 1).tolist()
-    bands = {i: _band(epoch, block_n, block_mean, kept + i) for i in ends}
+    bands = _bands_of(epoch, block_n, block_mean, kept)
 
     state.epoch, state.block_n, state.block_mean = epoch[-KEEP_S:], block_n[-KEEP_S:], block_mean[-KEEP_S:]
     state.n, state.norm_sum, state.norm_sumsq = int(n[-1]), int(frames.norm_sum[-1]), int(frames.norm_sumsq[-1])
@@ -196,30 +195,46 @@ def _periodicity(window: Int64Array) -> NDArray[np.float64]:
     return highest
 
 
-def _band(epoch: Int64Array, block_n: NDArray[np.int32], block_mean: Int64Array, last: int) -> Band | None:
-    """The minute that ends with row `last`; None where too little of it was seen."""
+def _bands_of(
+    epoch: Int64Array, block_n: NDArray[np.int32], block_mean: Int64Array, kept: int
+) -> dict[int, Band | None]:
+    """The bands of the minutes that end with a new second, by its index; None where too little of one was seen."""
+    ends = np.flatnonzero(epoch[kept:] % MINUTE_S == MINUTE_S - 1).tolist()
+    bands: dict[int, Band | None] = dict.fromkeys(ends)
+    for start in range(0, len(ends), MINUTES_AT_ONCE):
+        part = ends[start : start + MINUTES_AT_ONCE]
+        found = [(end, _minute(epoch, block_n, block_mean, kept + end)) for end in part]
+        seen = {end: minute for end, minute in found if minute is not None}
+        if seen:
+            bands.update(zip(seen, _bands(np.stack(list(seen.values()))), strict=True))
+    return bands
+
+
+def _bands(blocks: NDArray[np.float64]) -> list[Band]:
+    """[m, 3, 600] block means of whole minutes -> the band of each; `blocks` is used up."""
+    blocks -= blocks.sum(axis=2, keepdims=True) / MINUTE_BLOCKS
+    blocks -= _RAMP * ((blocks * _RAMP).sum(axis=2, keepdims=True) / _RAMP_SQ)
+    spectrum = np.fft.rfft(blocks)[:, :, : _NOISE.stop]
+    squared = spectrum.real**2 + spectrum.imag**2
+    power = squared[:, 0] + squared[:, 1] + squared[:, 2]
+    in_band = power[:, _BAND]
+    floor = power[:, _NOISE].sum(axis=1) / _NOISE_LINES  # of one line
+    lines = in_band[:, SLOWEST_LINE:-2] + in_band[:, SLOWEST_LINE + 1 : -1] + in_band[:, SLOWEST_LINE + 2 :]
+    rms_mg = np.sqrt(in_band.sum(axis=1) * _TO_MG2)
+    noise_mg = np.sqrt(floor * _BAND_LINES * _TO_MG2)
+    peak = lines.max(axis=1) / np.maximum(3.0 * floor, 1e-9)
+    return list(map(Band, rms_mg.tolist(), noise_mg.tolist(), peak.tolist()))
+
+
+def _minute(
+    epoch: Int64Array, block_n: NDArray[np.int32], block_mean: Int64Array, last: int
+) -> NDArray[np.float64] | None:
+    """The block means of the minute that ends with row `last`, [3, 600]."""
     first = last - MINUTE_S + 1
     part = slice(first, last + 1)
     if first >= 0 and epoch[last] - epoch[first] == MINUTE_S - 1 and block_n[part].all():
-        blocks = block_mean[part].reshape(MINUTE_BLOCKS, 3).T.astype(np.float64, order="C")
-    else:
-        found = _patched_minute(epoch, block_n, block_mean, last)
-        if found is None:
-            return None
-        blocks = found
-    blocks -= blocks.sum(axis=1, keepdims=True) / MINUTE_BLOCKS
-    blocks -= _RAMP * ((blocks * _RAMP).sum(axis=1, keepdims=True) / _RAMP_SQ)
-    spectrum = np.fft.rfft(blocks)[:, : _NOISE.stop]
-    squared = spectrum.real**2 + spectrum.imag**2
-    power = squared[0] + squared[1] + squared[2]
-    in_band = power[_BAND]
-    floor = float(power[_NOISE].sum()) / _NOISE_LINES  # of one line
-    lines = in_band[SLOWEST_LINE:-2] + in_band[SLOWEST_LINE + 1 : -1] + in_band[SLOWEST_LINE + 2 :]
-    return Band(
-        math.sqrt(float(in_band.sum()) * _TO_MG2),
-        math.sqrt(floor * _BAND_LINES * _TO_MG2),
-        float(lines.max()) / max(3.0 * floor, 1e-9),
-    )
+        return block_mean[part].reshape(MINUTE_BLOCKS, 3).T.astype(np.float64, order="C")
+    return _patched_minute(epoch, block_n, block_mean, last)
 
 
 def _patched_minute(
