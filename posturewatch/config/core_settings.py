@@ -102,7 +102,7 @@ def _to_reminding(wearer: Wearer, now_ns: int) -> Reminding:
 
 
 def to_mapped_topics(wearer: Wearer) -> list[MappedTopic]:
-    """What other devices say about a wearer, as `conditions.py` takes it."""
+    """What other devices say about a wearer, as `requests/conditions.py` takes it."""
     return [
         MappedTopic(
             topic=own.topic,

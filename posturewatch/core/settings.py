@@ -1,4 +1,4 @@
-"""What the core can be told, in the core's own units.  `config.py` makes these from the user's file.
+"""What the core can be told, in the core's own units.  `config/core_settings.py` makes these from the user's file.
 
 Every default is a figure of the field; the comment says whose.
 """

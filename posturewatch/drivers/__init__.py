@@ -3,8 +3,8 @@
 A family's module has exactly one constant `FAMILIES`, a tuple of objects with the shape of `Family`.  Everything here
 is pure: bytes in, numbers out, `DecodeError` for bytes that the protocol does not allow.  A driver for a connected
 sensor never talks to the radio itself: it is a plain generator that asks for one step after the other (`Request`), and
-gets the bytes of the answer back.  Whoever holds the connection (`sources/ble.py`) carries the steps out, each with a
-time limit.
+gets the bytes of the answer back.  Whoever holds the connection (`sources/ble/connection.py`) carries the steps out,
+each with a time limit.
 """
 
 from __future__ import annotations

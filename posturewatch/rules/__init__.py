@@ -2,7 +2,7 @@
 
 A rule is a constant `RULE` of type `Rule`.  Its two functions are pure: they read the body and the limits and never
 change them.  A rule says how full its clock is; when to speak, how loudly and when to be silent is the business of
-`core/reminding.py`.
+`core/reminding/`.
 """
 
 from __future__ import annotations
