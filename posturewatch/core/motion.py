@@ -23,6 +23,8 @@ UNBROKEN_HOLD_S = 30  # while the movement in which the rhythm was seen goes on
 MICRO_HOLD_S = 2
 QUIET = frozenset({0b000, 0b001, 0b010, 0b100})  # fewer than two of three seconds
 VIGOROUS_SD_MG = 400.0  # nobody gestures like this for long
+REST_S = 10  # so long must |a| stay away from 1 g to be the sensor's own error and no movement of the body
+REST_MAX_ERROR_G = 0.15  # zero-g offset and gain of ordinary parts; more is a wrong scale
 # seats and steps: where a hand's own business is not the body's
 HAND = frozenset({Placement.WRIST, Placement.UNKNOWN})
 
@@ -46,6 +48,8 @@ class MotionState:
     ref_y: float = 0.0
     ref_z: float = 0.0
     active: bool = False  # this second counts towards a break
+    rest_g: float = 0.0  # what the sensor reads at rest where that is not 1 g
+    rest_s: int = 0  # calm seconds that say so
 
 
 def params_of(detection: Detection, placement: Placement) -> MotionParams:
@@ -73,3 +77,19 @@ def step(state: MotionState, row: Row, follows: bool, params: MotionParams) -> M
     walking = rest_s <= RHYTHM_HOLD_S or (rest_s <= UNBROKEN_HOLD_S and state.gait_epoch >= state.moving_epoch)
     state.active = walking or not params.rhythm_only or sd_mg > VIGOROUS_SD_MG
     return _WALKING if walking else _MOVING
+
+
+def is_own_rest(state: MotionState, norm_g: float, tolerance_g: float) -> bool:
+    """Is |a|, in a second without movement and not near 1 g, what this sensor reads at rest?
+
+    An accelerometer at rest reads 1 g plus its zero-g offset and gain error, the same as long as it keeps its
+    direction; an acceleration of the body ends within seconds.  `tolerance_g` is how near the readings must be.
+    """
+    away_g = norm_g - state.rest_g
+    if not -tolerance_g < away_g < tolerance_g:
+        state.rest_g, state.rest_s = norm_g, 1
+        return False
+    if state.rest_s < REST_S:
+        state.rest_s += 1
+    state.rest_g += away_g / REST_S
+    return state.rest_s >= REST_S and -REST_MAX_ERROR_G < state.rest_g - 1.0 < REST_MAX_ERROR_G

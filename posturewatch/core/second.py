@@ -81,7 +81,9 @@ def _observe(
     up = (up_x, up_y, up_z)
     upright = params.posture.up
     tolerance_g = params.norm_tolerance_g
-    calm = (moves is _STILL or moves is _MICRO) and -tolerance_g < norm_g - 1.0 < tolerance_g
+    calm = (moves is _STILL or moves is _MICRO) and (
+        -tolerance_g < norm_g - 1.0 < tolerance_g or motion.is_own_rest(sensor.motion, norm_g, tolerance_g)
+    )
     sensor.up = up if calm else None
     if upright is None:
         sensor.cos_inclination = None

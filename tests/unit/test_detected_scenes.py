@@ -15,6 +15,7 @@ from posturewatch_sim.stream import samples
 
 from posturewatch.core.features import FeatureState, rows_of
 from posturewatch.core.framing import FramingState, close_second, frame
+from posturewatch.core.motion import MotionState, is_own_rest
 from posturewatch.core.pipeline import State, advance, close, initial
 from posturewatch.core.settings import Calibration, Reminding, SensorSettings, SensorTraits, Settings
 from posturewatch.rules import discover
@@ -284,6 +285,29 @@ def test_movement_ends_the_bout_as_a_shift_or_as_a_break(moved_s: int, by: Close
     first, _ = of_kind(told(sit(300), go(moved_s), sit(300, 25)), StaticEnded)
     assert first.closed_by is by
     assert at_s(first.end_ns) == pytest.approx(300, abs=3)
+
+
+@pytest.mark.parametrize("zero_g", [(0.08, 0.03, 0.0), (-0.08, 0.03, 0.0), (0.13, 0.0, 0.05)])
+def test_a_sensor_that_does_not_read_one_g_at_rest_holds_postures_like_any_other(
+    zero_g: tuple[float, float, float],
+) -> None:
+    batch, about = scene(sit(300), sit(1300, 25)), settings_of(CHEST)
+    offset = np.rint(np.array(zero_g) * 100_000).astype(np.int32)
+    state, events = watch(SampleBatch(batch.sensor, batch.t_ns, batch.acc_10ug + offset), about)
+    first, second = of_kind(events + close(state, about)[1], StaticEnded)
+    assert (at_s(first.start_ns), at_s(first.end_ns)) == pytest.approx((0, 300), abs=15)
+    assert (at_s(second.start_ns), at_s(second.end_ns)) == pytest.approx((300, 1600), abs=15)
+    (due,) = (event for event in of_kind(events, RuleDue) if event.rule == "static")
+    assert at_s(due.t_ns) == pytest.approx(300 + 1200, abs=15)
+
+
+def test_an_acceleration_of_the_body_is_not_the_rest_of_the_sensor_nor_is_a_wrong_scale() -> None:
+    lift, scaled, far = MotionState(), MotionState(), MotionState()
+    assert not any(is_own_rest(lift, 1.08, 0.06) for _ in range(9))
+    assert is_own_rest(lift, 1.08, 0.06)
+    assert not is_own_rest(lift, 0.93, 0.06), "another reading has to last as long"
+    assert not any(is_own_rest(far, g, 0.06) for g in [0.8, 1.2] * 30)
+    assert not any(is_own_rest(scaled, 1.17, 0.06) for _ in range(100))
 
 
 # ---------------------------------------------------------------- breaks
