@@ -51,25 +51,25 @@ def command(
     The columns are t_s (seconds) or a time stamp, and x y z in g with gravity.  One JSON object a line, times in
     seconds since the first sample.  Nobody reacts in a recording: a rule comes due again only after its interval.
     """
-    from posturewatch.core.settings import Limits  # noqa: PLC0415  --help must not pay for numpy
-    from posturewatch.sources.replay import ReplayOptions  # noqa: PLC0415
-    from posturewatch.types import Placement  # noqa: PLC0415
-
-    known = placement if placement in set(Placement) else "unknown"
-    fixed = None if calibration in ("auto", "none") else _load_calibration(Path(calibration))
-    options = ReplayOptions(
-        Placement(known),
-        fixed,
-        calibration == "auto",
-        Limits(static_limit_s=static_limit_min * 60, sedentary_limit_s=sedentary_limit_min * 60),
-        as_delivered,
-        speed,
-    )
-    form = form or ("table" if sys.stdout.isatty() else "jsonl")
-    replay, lines = _open(file, unit, clock, options)
-    printer = _print_table if form == "table" else _print_jsonl
-    gc.disable()  # it would look for cycles that a replay does not make
+    gc.disable()  # it would look for cycles that a replay does not make, and go through all modules as they load
     try:
+        from posturewatch.core.settings import Limits  # noqa: PLC0415  --help must not pay for numpy
+        from posturewatch.sources.replay import ReplayOptions  # noqa: PLC0415
+        from posturewatch.types import Placement  # noqa: PLC0415
+
+        known = placement if placement in set(Placement) else "unknown"
+        fixed = None if calibration in ("auto", "none") else _load_calibration(Path(calibration))
+        options = ReplayOptions(
+            Placement(known),
+            fixed,
+            calibration == "auto",
+            Limits(static_limit_s=static_limit_min * 60, sedentary_limit_s=sedentary_limit_min * 60),
+            as_delivered,
+            speed,
+        )
+        form = form or ("table" if sys.stdout.isatty() else "jsonl")
+        replay, lines = _open(file, unit, clock, options)
+        printer = _print_table if form == "table" else _print_jsonl
         printer(lines)
     finally:
         gc.enable()
