@@ -21,7 +21,30 @@ from posturewatch.types import LinkChanged, RawSamples
 
 pytestmark = pytest.mark.asyncio
 
-FAMILIES = discover()
+OWN = """
+[split]
+kind = "notify"
+match.service_uuid = "5e500020-7077-4d53-9a1b-0c5d2e8f4a10"
+split.x = "5e500021-7077-4d53-9a1b-0c5d2e8f4a10"
+split.y = "5e500022-7077-4d53-9a1b-0c5d2e8f4a10"
+split.z = "5e500023-7077-4d53-9a1b-0c5d2e8f4a10"
+type = "i16"
+unit = "mg"
+rate_hz = 10
+
+[counted]
+kind = "notify"
+match.service_uuid = "5e500010-7077-4d53-9a1b-0c5d2e8f4a10"
+char = "5e500011-7077-4d53-9a1b-0c5d2e8f4a10"
+type = "i16"
+offset = 6
+repeat = "rest"
+unit = "mg"
+rate_hz = 50
+seq = { offset = 0, type = "u16" }
+time = { offset = 2, type = "u32", unit = "ms" }
+"""
+FAMILIES = discover() | {family.id: family for family, _ in parse_presets(OWN, "own.toml")}
 SENSORS = [
     ("polar_h10", "polar", {}),
     ("polar_h10", "polar", {"rate_hz": 100.0, "range_g": 8.0}),
@@ -44,7 +67,15 @@ SENSORS = [
     ("kkm", "kkm", {}),
     ("minew", "minew", {}),
     ("sig", "sig_precise_acceleration_3d", {}),
+    ("sig_coarse", "sig_acceleration_3d", {}),
+    ("uart_text", "espruino_uart_text", {}),
+    ("split", "split", {}),
+    ("counted", "counted", {}),
 ]
+
+
+async def test_every_family_and_preset_has_a_virtual_sensor_that_speaks_it():
+    assert {family for _, family, _ in SENSORS} == set(FAMILIES)
 
 
 @pytest.mark.parametrize(("device", "family", "options"), SENSORS, ids=str)

@@ -27,6 +27,9 @@ def test_ruuvi_formats_5_and_3():
     [
         (triples.precise_acceleration_3d(g(0.004, -0.004, 1.036)), "0400fcff0c04"),
         (triples.precise_acceleration_3d(g(40.0, -40.0, 0.0)), "fd7f00800000"),  # never the two special values
+        (triples.acceleration_3d(g(0.5, -0.25, 1.0)), "32e764"),
+        (triples.acceleration_3d(g(1.26, -1.3, np.nan)), "7e807f"),
+        (triples.text_line(g(0.5, -0.25, 1.0)), b"0.500,-0.250,1.000\r\n".hex()),
         (triples.infinitime(g(0.0, 0.0, 1.0)), "000000000004"),
         (triples.infinitime(g(-0.015625, 0.5, -0.8671875)), "f0ff000288fc"),
         (triples.microbit(g(50, 50, 1024) / 1024), "ceffceff00fc"),

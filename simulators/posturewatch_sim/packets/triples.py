@@ -8,6 +8,7 @@ from posturewatch_sim.noise import Floats
 
 STANDARD_GRAVITY = 9.80665  # m/s², by definition
 Q10 = 1024.0  # digits per g
+MOST_I8 = 0x7D  # the largest value of 0x2C1D; the two above mean something else
 NO_VALUE = -32768  # what chips say when they have none; NaN comes in then
 
 
@@ -19,6 +20,18 @@ def _digits(acc_g: Floats, per_g: float, most: int = 32767, none: int = NO_VALUE
 def precise_acceleration_3d(acc_g: Floats) -> bytes:
     """The SIG's characteristic 0x2C1E: three i16 of 0.001 g; 0x7FFE and 0x7FFF are no values."""
     return _digits(acc_g, 1000.0, most=0x7FFD, none=0x7FFF)
+
+
+def acceleration_3d(acc_g: Floats) -> bytes:
+    """The SIG's characteristic 0x2C1D: three i8 of 0.01 g; 0x7E is out of range, 0x7F no value."""
+    digits = np.rint(acc_g * 100.0)
+    digits = np.where(digits > MOST_I8, MOST_I8 + 1, digits.clip(min=-128))
+    return bytes(np.nan_to_num(digits, nan=0x7F).astype("i1").tobytes())
+
+
+def text_line(acc_g: Floats) -> bytes:
+    """What a script prints: "x,y,z" in g, and nothing where there is no value."""
+    return (",".join("" if np.isnan(value) else f"{value:.3f}" for value in acc_g) + "\r\n").encode()
 
 
 def infinitime(acc_g: Floats) -> bytes:
