@@ -72,6 +72,7 @@ def command(
         printer = _print_table if form == "table" else _print_jsonl
         printer(lines)
     finally:
+        gc.freeze()  # nor go through all of it again when the process ends
         gc.enable()
     if plot is not None:
         from posturewatch.recording.plot import draw  # noqa: PLC0415
