@@ -2,7 +2,7 @@
 # PYTHON=/path/to/python chooses the interpreter (3.11 or newer).
 
 .POSIX:
-.PHONY: help demo setup test test-wheel fuzz test-bluez test-ha test-node-red lint bench man container lock clean
+.PHONY: help demo setup test test-wheel fuzz fuzz-needs test-bluez test-ha test-node-red lint bench man container lock clean
 
 BIN = .venv/bin
 # Debian puts mosquitto where only root's path looks.
@@ -67,10 +67,12 @@ test-bluez: setup
 
 # Not in the lock files: it has wheels for few interpreters, and nothing else needs it.
 SECONDS = 60
-fuzz: setup
+fuzz-needs: setup
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || \
 	    $(BIN)/python -m pip --disable-pip-version-check --no-input -q install 'atheris==3.0.0' --only-binary :all: || \
 	    { echo "fuzzing needs atheris, and there is none for $$($(BIN)/python --version): make clean, then make fuzz PYTHON=/path/to/python3.12" >&2; exit 3; }
+
+fuzz: fuzz-needs
 	$(BIN)/python tests/fuzz/fuzz_drivers.py --seconds $(SECONDS)
 
 bench: setup
