@@ -141,56 +141,67 @@ def _joined(parts: list[SampleBatch]) -> tuple[Int64Array, Int32Array]:
 
 def _sums(sensor: str, t_ns: Int64Array, acc: Int32Array) -> Frames:
     """Exact sums of whole seconds of sorted samples."""
-    first, last = int(t_ns[0]) // NS_PER_S, int(t_ns[-1]) // NS_PER_S
-    if last - first + 1 > 4 * len(t_ns) + 4:  # a long gap: do not make a grid of it
-        epoch, inverse = np.unique(t_ns // NS_PER_S, return_inverse=True)
-        grid = (epoch[:, None] * BLOCKS_PER_FRAME + np.arange(BLOCKS_PER_FRAME)).ravel()
-        edges = np.searchsorted(t_ns, grid * BLOCK_NS)
-        del inverse
-    else:
-        epoch = np.arange(first, last + 1)
-        edges = np.searchsorted(t_ns, np.arange(first * BLOCKS_PER_FRAME, (last + 1) * BLOCKS_PER_FRAME) * BLOCK_NS)
+    epoch, edges = _grid(t_ns)
     block_n = np.diff(edges, append=len(t_ns)).reshape(-1, BLOCKS_PER_FRAME)
     n = block_n.sum(axis=1)
-    filled = n > 0
+    starts, filled = edges[::BLOCKS_PER_FRAME], n > 0
     axes = np.empty((3, len(t_ns)))
     np.copyto(axes, acc.T)
-    clipped = np.zeros(len(n), np.int32)
-    # int32 has one more negative than positive, so compare the ends and not the absolute value
-    if len(acc) and (int(acc.max()) > CLIP_10UG or int(acc.min()) < -CLIP_10UG):
-        beyond = (np.abs(axes) > CLIP_10UG).any(axis=0)
-        starts = edges[::BLOCKS_PER_FRAME][filled]
-        clipped[filled] = np.add.reduceat(beyond.astype(np.int32), starts)
-        np.clip(axes, -CLIP_10UG, CLIP_10UG, out=axes)
-    block_sum = np.zeros((3, block_n.size))
-    has = block_n.ravel() > 0
-    block_sum[:, has] = np.add.reduceat(axes, edges[has], axis=1)
-    starts = edges[::BLOCKS_PER_FRAME][filled]
+    clipped = _clip(axes, acc, starts, filled)
+    block_sum = _add_runs(axes, edges, block_n.ravel() > 0)
     axes *= axes
-    sumsq = np.zeros((3, len(n)))
-    sumsq[:, filled] = np.add.reduceat(axes, starts, axis=1)
+    sumsq = _add_runs(axes, starts, filled)
     norm = axes[0]
     norm += axes[1]
     norm += axes[2]
     np.sqrt(norm, out=norm)
     np.rint(norm, out=norm)
-    norm_sum = np.zeros(len(n))
-    norm_sum[filled] = np.add.reduceat(norm, starts)
+    norm_sum = _add_runs(norm, starts, filled)
     norm *= norm
-    norm_sumsq = np.zeros(len(n))
-    norm_sumsq[filled] = np.add.reduceat(norm, starts)
+    norm_sumsq = _add_runs(norm, starts, filled)
     result = Frames(
         sensor,
-        epoch.astype(np.int64),
+        epoch,
         n.astype(np.int32),
         block_n.astype(np.int32),
-        np.ascontiguousarray(block_sum.T).reshape(-1, BLOCKS_PER_FRAME, 3).astype(np.int64),
-        np.ascontiguousarray(sumsq.T).astype(np.int64),
+        block_sum.T.astype(np.int64, order="C").reshape(-1, BLOCKS_PER_FRAME, 3),
+        sumsq.T.astype(np.int64, order="C"),
         norm_sum.astype(np.int64),
         norm_sumsq.astype(np.int64),
         clipped,
     )
     return result if bool(filled.all()) else pick(result, filled)
+
+
+def _grid(t_ns: Int64Array) -> tuple[Int64Array, NDArray[np.intp]]:
+    """The seconds from the first to the last sample, and where each block of them begins among the samples."""
+    first, last = int(t_ns[0]) // NS_PER_S, int(t_ns[-1]) // NS_PER_S
+    has_long_gap = last - first + 1 > 4 * len(t_ns) + 4  # do not make a grid of it
+    epoch = np.unique(t_ns // NS_PER_S) if has_long_gap else np.arange(first, last + 1)
+    block = (epoch[:, None] * BLOCKS_PER_FRAME + np.arange(BLOCKS_PER_FRAME)).ravel()
+    return epoch, np.searchsorted(t_ns, block * BLOCK_NS)
+
+
+def _clip(
+    axes: NDArray[np.float64], acc: Int32Array, starts: NDArray[np.intp], filled: NDArray[np.bool_]
+) -> NDArray[np.int32]:
+    """Clip `axes` in place; gives the number of samples of each second that were beyond the range."""
+    # int32 has one more negative than positive, so compare the ends and not the absolute value
+    if int(acc.max()) <= CLIP_10UG and int(acc.min()) >= -CLIP_10UG:
+        return np.zeros(len(starts), np.int32)
+    beyond: NDArray[np.bool_] = np.abs(axes).max(axis=0) > CLIP_10UG
+    np.clip(axes, -CLIP_10UG, CLIP_10UG, out=axes)
+    return _add_runs(beyond.astype(np.float64), starts, filled).astype(np.int32)
+
+
+def _add_runs(values: NDArray[np.float64], starts: NDArray[np.intp], filled: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The sum of each run of values [..., n], a run reaching from one start to the next; 0 where it is empty."""
+    if filled.all():
+        whole: NDArray[np.float64] = np.add.reduceat(values, starts, axis=-1)
+        return whole
+    sums = np.zeros((*values.shape[:-1], len(starts)))
+    sums[..., filled] = np.add.reduceat(values, starts[filled], axis=-1)
+    return sums
 
 
 def pick(frames: Frames, rows: NDArray[np.bool_] | slice) -> Frames:
