@@ -15,17 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 import aiomqtt
 from aiomqtt.exceptions import MqttConnectError
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from posturewatch.errors import BrokerRefused, BrokerUnavailable, ConfigError
+from posturewatch.mqtt.inbox import Inbox
 from posturewatch.mqtt.settings import MQTT_5, MQTT_311
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from paho.mqtt.client import Client as PahoClient
+    from paho.mqtt.client import MQTTMessage, SocketLike
 
     from posturewatch.mqtt.settings import MqttSettings, TlsSettings
     from posturewatch.types import Message
@@ -87,26 +90,38 @@ class Received:
 class Link:
     """Publishes and receives while the connection lives; raises `BrokerUnavailable` when it does not."""
 
-    def __init__(self, client: aiomqtt.Client, settings: MqttSettings) -> None:
+    def __init__(self, client: aiomqtt.Client, settings: MqttSettings, max_incoming: int = MAX_INCOMING) -> None:
         """Made by `connected`."""
         self._client = client
+        self._paho = client._client
         self._settings = settings
-        self._publishing = asyncio.Lock()
-        self._refusal: str | None = None
+        self._inbox: Inbox[Received] = Inbox(max_incoming)
+        self._unacknowledged: dict[int, asyncio.Future[str | None]] = {}  # by message id; a text is a refusal
         self._said_s = asyncio.get_running_loop().time()
-        self._watch_acknowledgements(client._client)
+        self._watch_acknowledgements()
+        self._watch_messages()
+        _write_soon(client)
 
-    def _watch_acknowledgements(self, paho: PahoClient) -> None:
+    def _watch_acknowledgements(self) -> None:
         """Notice refused publishes, which the library takes for successes."""
-        confirm = paho.on_publish
-        assert confirm is not None  # set by the library in its constructor
 
-        def on_publish(client: PahoClient, userdata: object, mid: int, code: ReasonCode, props: Properties) -> None:
-            if code.value >= LEAST_REFUSAL:
-                self._refusal = str(code)
-            confirm(client, userdata, mid, code, props)  # type: ignore[call-arg]  # the signature of callback API 2, which we ask for
+        def on_publish(_client: PahoClient, _userdata: object, mid: int, code: ReasonCode, _: Properties) -> None:
+            acknowledged = self._unacknowledged.pop(mid, None)
+            if acknowledged is not None and not acknowledged.done():
+                acknowledged.set_result(str(code) if code.value >= LEAST_REFUSAL else None)
 
-        paho.on_publish = on_publish
+        self._paho.on_publish = on_publish
+
+    def _watch_messages(self) -> None:
+        """Put what comes into an inbox of our own: the library makes a task for each message."""
+
+        def on_message(_client: PahoClient, _userdata: object, message: MQTTMessage) -> None:
+            self._inbox.put(_received(message))
+
+        while not self._client._queue.empty():  # what came before us
+            self._inbox.put(_received(self._client._queue.get_nowait()))
+        self._paho.on_message = on_message
+        self._client._disconnected.add_done_callback(lambda _: self._inbox.close())
 
     @property
     def protocol(self) -> str:
@@ -121,23 +136,38 @@ class Link:
     @property
     def idle_s(self) -> float:
         """How long ago we last said something."""
-        return 0.0 if self._publishing.locked() else asyncio.get_running_loop().time() - self._said_s
+        return 0.0 if self._unacknowledged else asyncio.get_running_loop().time() - self._said_s
 
     async def publish(self, message: Message, expiry_s: int | None = None) -> None:
         """Publish and wait for the acknowledgement; `BrokerRefused` when the broker will not have it."""
+        await self.acknowledged(message, self.send(message, expiry_s))
+
+    def send(self, message: Message, expiry_s: int | None = None) -> asyncio.Future[str | None]:
+        """Publish without waiting; the acknowledgement to wait for, in the order of sending, with `acknowledged`."""
         properties = _publish_properties(message, expiry_s) if self._settings.protocol == MQTT_5 else None
-        async with self._publishing:
-            self._refusal = None
-            with translated(self._settings):
-                await self._client.publish(
-                    message.topic, message.payload, qos=message.qos, retain=message.retain, properties=properties
-                )
-            self._said_s = asyncio.get_running_loop().time()
-            if self._refusal is not None:
-                raise BrokerRefused(
-                    f"broker {self._settings.address} refuses {message.topic} ({self._refusal}): "
-                    "allow it in the broker's access list"
-                )
+        with translated(self._settings):
+            info = self._paho.publish(message.topic, message.payload, message.qos, message.retain, properties)
+            if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                disconnected = self._client._disconnected
+                cause = disconnected.exception() if disconnected.done() else None
+                raise aiomqtt.MqttCodeError(info.rc, "Could not publish message") from cause
+        acknowledgement: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        self._unacknowledged[info.mid] = acknowledgement
+        return acknowledgement
+
+    async def acknowledged(self, message: Message, acknowledgement: asyncio.Future[str | None]) -> None:
+        """Wait until the broker has it; `BrokerRefused` when it will not have it."""
+        try:
+            async with asyncio.timeout(self._settings.timeout_s):
+                refusal = await acknowledgement
+        except TimeoutError:
+            raise _no_answer(self._settings) from None
+        self._said_s = asyncio.get_running_loop().time()
+        if refusal is not None:
+            raise BrokerRefused(
+                f"broker {self._settings.address} refuses {message.topic} ({refusal}): "
+                "allow it in the broker's access list"
+            )
 
     async def subscribe(self, topics: Sequence[str], qos: int = 1) -> None:
         """Subscribe to all of `topics`; `BrokerRefused` names those the broker will not give."""
@@ -154,17 +184,24 @@ class Link:
 
     async def receive(self) -> Received:
         """The next message; `BrokerUnavailable` when the connection is lost, which ends every waiting here."""
-        with translated(self._settings):
-            message = await anext(self._client.messages)
-        properties = message.properties
-        return Received(
-            topic=str(message.topic),
-            payload=bytes(message.payload),
-            retain=message.retain,
-            properties=dict(getattr(properties, "UserProperty", ())),
-            response_topic=getattr(properties, "ResponseTopic", None),
-            correlation=getattr(properties, "CorrelationData", None),
-        )
+        received = self._inbox.take() or await self._inbox.next()
+        if received is None:
+            with translated(self._settings):
+                raise aiomqtt.MqttError("disconnected") from self._client._disconnected.exception()
+        return received
+
+
+def _received(message: MQTTMessage | aiomqtt.Message) -> Received:
+    """A message of either library."""
+    properties = {} if message.properties is None else vars(message.properties)
+    return Received(
+        topic=str(message.topic),
+        payload=bytes(message.payload),
+        retain=bool(message.retain),
+        properties=dict(properties.get("UserProperty", ())),
+        response_topic=properties.get("ResponseTopic"),
+        correlation=properties.get("CorrelationData"),
+    )
 
 
 @contextlib.asynccontextmanager
@@ -190,7 +227,7 @@ async def connected(
         ),
     )
     try:
-        yield Link(client, spoken)
+        yield Link(client, spoken, max_incoming)
     finally:
         try:
             with translated(settings):
@@ -354,6 +391,30 @@ def _notice_early_close(client: aiomqtt.Client) -> None:
     client._client.on_disconnect = on_disconnect
 
 
+def _write_soon(client: aiomqtt.Client) -> None:
+    """Send at the loop's next turn.  The library asks the system first whether there is room, for each message."""
+    paho, loop = client._client, asyncio.get_running_loop()
+    wait_for_room = paho.on_socket_register_write
+    assert wait_for_room is not None  # set by the library in its constructor
+
+    def write(sock: SocketLike) -> None:
+        if paho.socket() is not sock:  # closed meanwhile
+            return
+        try:
+            paho.loop_write()
+        except Exception as error:  # noqa: BLE001  # as the library does: whatever it is, the connection is lost
+            if not client._disconnected.done():
+                client._disconnected.set_exception(error)
+            return
+        if paho.socket() is sock and paho.want_write():
+            wait_for_room(paho, None, sock)
+
+    def register(_client: PahoClient, _userdata: object, sock: SocketLike) -> None:
+        loop.call_soon(write, sock)
+
+    paho.on_socket_register_write = register
+
+
 def _heed(disconnected: asyncio.Future[None]) -> None:
     """A loss that nobody waits for is no news for the loop's log."""
     if not disconnected.cancelled():
@@ -381,8 +442,12 @@ def _translate(error: aiomqtt.MqttError, settings: MqttSettings) -> BrokerUnavai
         return TakenOver(f"broker {address}: another client took over our client id")
     if isinstance(error, aiomqtt.MqttCodeError) or error.__cause__ is not None:
         return BrokerUnavailable(f"broker {address}: the connection was lost")
+    return _no_answer(settings)
+
+
+def _no_answer(settings: MqttSettings) -> NoAnswer:
     return NoAnswer(
-        f"broker {address} does not answer within {settings.timeout_s:g} s; is it an MQTT broker, "
+        f"broker {settings.address} does not answer within {settings.timeout_s:g} s; is it an MQTT broker, "
         "and are username and password right?"
     )
 

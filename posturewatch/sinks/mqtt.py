@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 GOODBYE_S = 1.0
+AT_ONCE = 20  # what brokers let wait for acknowledgement, unless they are told otherwise
 MOST_REFUSALS = 1_000  # that are told
 
 
@@ -123,14 +124,21 @@ class MqttSink:
                 self._context.on_message(received)
 
     async def _write(self, link: Link) -> None:
-        while (message := await self._outbox.next()) is not None:
-            accepted = await self._deliver(link, message)
-            self._outbox.done(message, accepted=accepted)
+        """Several at once, since the way to a broker and back takes its time; each leaves after its acknowledgement."""
+        while messages := await self._outbox.next_some(AT_ONCE):
+            sent = [(message, link.send(message, self._expiry_s(message))) for message in messages]
+            for message, acknowledgement in sent:
+                accepted = await self._settle(link, message, acknowledgement)
+                self._outbox.done(message, accepted=accepted)
 
     async def _deliver(self, link: Link, message: Message) -> bool:
-        """Publish one message; a refusal concerns this topic only and is said once."""
+        """Publish one message, and wait until the broker has it."""
+        return await self._settle(link, message, link.send(message, self._expiry_s(message)))
+
+    async def _settle(self, link: Link, message: Message, acknowledgement: asyncio.Future[str | None]) -> bool:
+        """Whether the broker has it; a refusal concerns this topic only and is said once."""
         try:
-            await link.publish(message, self._expiry_s(message))
+            await link.acknowledged(message, acknowledgement)
         except BrokerRefused as error:
             self.refused += 1
             self._tell_refusal(message.topic, error)

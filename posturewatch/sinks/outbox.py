@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -96,19 +97,24 @@ class Outbox:
 
     def peek(self) -> Message | None:
         """The message to send next, left in place; expired ones are dropped and counted on the way."""
+        return next(iter(self.peek_some(1)), None)
+
+    def peek_some(self, most: int) -> list[Message]:
+        """The same for several."""
         now_ns = self._now_ns()
-        while self._slots:
-            key, message = next(iter(self._slots.items()))
-            if not _expired(message, now_ns):
-                return message
-            del self._slots[key]
-            self.counts.expired += 1
-        while self._history:
-            if not _expired(self._history[0], now_ns):
-                return self._history[0]
+        found: list[Message] = []
+        while self._slots and not found:
+            for key, message in list(islice(self._slots.items(), most)):
+                if _expired(message, now_ns):
+                    del self._slots[key]
+                    self.counts.expired += 1
+                else:
+                    found.append(message)
+        while self._history and _expired(self._history[0], now_ns):
             self._history.popleft()
             self.counts.expired += 1
-        return None
+        lasting = takewhile(lambda message: not _expired(message, now_ns), self._history)
+        return found + list(islice(lasting, most - len(found)))
 
     def purge(self) -> None:
         """Drop and count everything that has expired."""
@@ -132,12 +138,14 @@ class Outbox:
 
     async def next(self) -> Message | None:
         """Wait for the message to send next and leave it in place; nothing once closed and empty."""
-        while (message := self.peek()) is None:
-            if self.closed:
-                return None
+        return next(iter(await self.next_some(1)), None)
+
+    async def next_some(self, most: int) -> list[Message]:
+        """The same for several, at least one."""
+        while not (messages := self.peek_some(most)) and not self.closed:
             self._wake.clear()
             await self._wake.wait()
-        return message
+        return messages
 
     def close(self) -> None:
         """Accept nothing more; what waits can still be sent."""

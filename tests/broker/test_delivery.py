@@ -112,6 +112,31 @@ async def test_a_wanted_end_says_offline_and_a_late_subscriber_sees_it(
         assert all(m.retain for m in late.heard)
 
 
+async def test_many_messages_arrive_once_in_their_order_and_are_counted(
+    any_broker: MqttSettings, listen: Any, deliver: Any
+) -> None:
+    sent = [Message(f"{any_broker.base_topic}/wearer/anna/bout", b"%d" % number) for number in range(100)]
+    async with listen(any_broker) as ears, deliver(any_broker) as running:
+        await running.until_up()
+        before = running.outbox.counts.published
+        running.outbox.put_all(sent)
+        await ears.until("anna/bout", sent[-1].payload)
+        assert ears.payloads("anna/bout") == [message.payload for message in sent]
+    assert running.outbox.counts.published - before == len(sent)
+    assert len(running.outbox) == 0
+
+
+async def test_what_is_more_than_the_socket_takes_at_once_is_sent_when_there_is_room(
+    mosquitto: Any, listen: Any, deliver: Any
+) -> None:
+    settings = mosquitto.settings()
+    sent = [Message(f"{settings.base_topic}/wearer/anna/bout", b"%d" % number * 1_000_000) for number in range(10, 30)]
+    async with listen(settings) as ears, deliver(settings) as running:
+        running.outbox.put_all(sent)
+        await ears.until("anna/bout", sent[-1].payload, within_s=20.0)
+        assert ears.payloads("anna/bout") == [message.payload for message in sent]
+
+
 async def test_state_is_retained_and_prompts_are_not(any_broker: MqttSettings, listen: Any, deliver: Any) -> None:
     topics = messages.Topics(any_broker.base_topic)
     sent = everything(topics, time.time_ns())

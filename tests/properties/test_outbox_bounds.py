@@ -13,7 +13,8 @@ ACTIONS = st.lists(
     st.one_of(
         st.tuples(st.just("put"), KEYS, st.none() | st.integers(0, 60)),
         st.tuples(st.just("send"), st.just(None), st.just(None)),
-        st.tuples(st.just("send while replaced"), st.sampled_from(["a", "b"]), st.just(None)),
+        st.tuples(st.just("send while replaced"), st.sampled_from([None, "a", "b"]), st.just(None)),
+        st.tuples(st.just("send some"), st.sampled_from([None, "a", "b"]), st.integers(1, 9)),
         st.tuples(st.just("discard"), st.sampled_from(["a", "b"]), st.just(None)),
         st.tuples(st.just("purge"), st.just(None), st.just(None)),
         st.tuples(st.just("wait"), st.just(None), st.integers(0, 20)),
@@ -48,14 +49,17 @@ def test_bounds_hold_the_newest_state_wins_history_keeps_its_order_and_nothing_l
             outbox.discard(key)
         elif action == "purge":
             outbox.purge()
-        elif (message := outbox.peek()) is not None:
-            assert message.expires_ns is None or message.expires_ns > now[0]
-            if message.key is not None:
-                assert int(message.payload) == newest[message.key]
-            if action == "send while replaced":
+        elif messages := outbox.peek_some(value or 1):
+            assert len(messages) <= (value or 1)
+            for message in messages:
+                assert message.expires_ns is None or message.expires_ns > now[0]
+                if message.key is not None:
+                    assert int(message.payload) == newest[message.key]
+            if action != "send":
                 put(key, None)
-            outbox.done(message)
-            sent.append(message)
+            for message in messages:
+                outbox.done(message)
+                sent.append(message)
         assert len(outbox) <= 7 + 4
 
     left = []
