@@ -24,7 +24,9 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--placement", metavar="PLACE", help="Where: chest, upper_back, neck, head, waist, thigh, wrist ...")
 @click.option("--add", is_flag=True, help="Keep the wearer's other sensors, too.")
 @click.option("--calibrate/--no-calibrate", default=None, help="Calibrate the sensor now, or later.")
-@click.option("--broker", metavar="HOST:PORT", help="Your MQTT broker, or `embedded` for one of our own.")
+@click.option(
+    "--broker", metavar="HOST:PORT", help="Your MQTT broker, `embedded`: one of our own, or `find`: ask the network."
+)
 @click.option("--username", help="At the broker.")
 @click.option("--password-file", type=FILE, help="A file whose first line is the password; it is used from there on.")
 @click.option("--base-topic", help="First part of every topic.  [default: posturewatch]")

@@ -13,6 +13,7 @@ from posturewatch.mqtt.embedded_broker import DEFAULT_PORT, PortInUse, check_fre
 from posturewatch.mqtt.link import NobodyThere, connected, listens
 from posturewatch.mqtt.settings import MQTT_311, MqttSettings, TlsSettings, is_loopback
 from posturewatch.publishing.messages import Topics
+from posturewatch.setting_up.nearby import FIND, choose_nearby, is_search
 from posturewatch.types import Message
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ async def choose_broker(talk: Dialogue, answers: Answers, draft: Draft) -> None:
     if answers.base_topic is not None:
         draft.broker["base_topic"] = answers.base_topic
     way = await _choose_way(talk, answers, draft)
+    typed = replace(answers, broker=None)
+    if way == FIND:
+        found = await choose_nearby(talk, answers)
+        answers = found or typed
+        way = YOURS if found else await _choose_way(talk, answers, draft, searched=True)
     if way == KEEP:
         return
     if way == EMBEDDED:
@@ -47,7 +53,7 @@ async def choose_broker(talk: Dialogue, answers: Answers, draft: Draft) -> None:
             if talk.unattended:
                 raise
             talk.say(str(error))
-            answers = replace(answers, broker=None, username=None, password_file=None)
+            answers = replace(typed, username=None, password_file=None)
             if not await talk.confirm("try again?", default=True):
                 _use_embedded(talk, draft)
                 return
@@ -58,21 +64,23 @@ async def choose_broker(talk: Dialogue, answers: Answers, draft: Draft) -> None:
         return
 
 
-async def _choose_way(talk: Dialogue, answers: Answers, draft: Draft) -> str:
+async def _choose_way(talk: Dialogue, answers: Answers, draft: Draft, *, searched: bool = False) -> str:
+    if is_search(answers.broker):
+        return FIND
     if answers.broker is not None:
         return EMBEDDED if answers.broker == EMBEDDED else YOURS
+    search = {} if searched else {FIND: "look for one in this network"}
     if draft.broker.get("host") or not draft.is_new:
         choices = {KEEP: "as it is configured", EMBEDDED: "one of our own on this machine", YOURS: "another one"}
-        return await talk.choose("which MQTT broker?", choices, KEEP)
+        return await talk.choose("which MQTT broker?", {**choices, **search}, KEEP)
     found = await listens(MqttSettings(host="127.0.0.1", port=DEFAULT_PORT), LOOK_S)
-    if found:
-        talk.say(f"a broker was found on this machine, port {DEFAULT_PORT} (the network was not searched)")
-    else:
-        talk.say(f"no broker on this machine answers on port {DEFAULT_PORT} (the network was not searched)")
+    there = "a broker was found on this machine, port" if found else "no broker on this machine answers on port"
+    if not searched:
+        talk.say(f"{there} {DEFAULT_PORT} (the network was not searched)")
     has_own = importlib.util.find_spec("iotcore") is not None
     own = "one of our own, on this machine only" + ("" if has_own else " (needs: pip install 'posturewatch[broker]')")
     usual = YOURS if (found and not talk.unattended) or not has_own else EMBEDDED
-    return await talk.choose("which MQTT broker?", {EMBEDDED: own, YOURS: "yours"}, usual)
+    return await talk.choose("which MQTT broker?", {EMBEDDED: own, YOURS: "yours", **search}, usual)
 
 
 def _use_embedded(talk: Dialogue, draft: Draft) -> None:

@@ -32,7 +32,7 @@ class Answers:
     placement: str | None = None
     add: bool = False
     calibrate: bool | None = None
-    broker: str | None = None  # embedded, or HOST:PORT
+    broker: str | None = None  # embedded, find, or HOST:PORT
     username: str | None = None
     password_file: Path | None = None
     base_topic: str | None = None
