@@ -4,12 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import random
-import shutil
-import signal
-import socket
-import subprocess
 import time
 import uuid
 from dataclasses import dataclass, field, replace
@@ -19,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import aiomqtt
 import pytest
 import pytest_asyncio
+from testbench.mosquitto import MOSQUITTO, NO_MOSQUITTO, Mosquitto
 
 from posturewatch.mqtt.embedded_broker import embedded_broker
 from posturewatch.mqtt.settings import MQTT_5, MqttSettings
@@ -28,18 +23,6 @@ from posturewatch.sinks.outbox import Outbox
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
-
-MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-NO_MOSQUITTO = "mosquitto is not installed: apt-get install mosquitto"
-
-
-def free_port() -> int:
-    """A free port below those that outgoing connections get, so that it stays free while its broker is down."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 async def until(happened: Callable[[], bool], within_s: float = 5.0) -> None:
@@ -51,43 +34,8 @@ async def until(happened: Callable[[], bool], within_s: float = 5.0) -> None:
         await asyncio.sleep(0.01)
 
 
-class Mosquitto:
-    """One mosquitto process on a port of its own; can be killed, frozen and started again."""
-
-    def __init__(self, folder: Path, extra: str = "") -> None:
-        self.port = free_port()
-        self.folder = folder
-        self.config = folder / "mosquitto.conf"
-        access = "" if "allow_anonymous" in extra else "allow_anonymous true\n"
-        user = "user root\n" if os.geteuid() == 0 else ""  # else it drops its rights and cannot read our folder
-        self.config.write_text(f"{user}listener {self.port} 127.0.0.1\n{access}persistence false\n{extra}\n")
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        assert MOSQUITTO is not None
-        self.process = subprocess.Popen(
-            [MOSQUITTO, "-c", str(self.config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        deadline = time.monotonic() + 5
-        while time.monotonic() < deadline and self.process.poll() is None:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.2):
-                return
-            time.sleep(0.005)
-        raise RuntimeError("mosquitto does not start")
-
-    def kill(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
-
-    def freeze(self) -> None:
-        assert self.process is not None
-        self.process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        if self.process is not None:
-            self.process.send_signal(signal.SIGCONT)
+class Broker(Mosquitto):
+    """With settings for the daemon's connection to it."""
 
     def settings(self, **changes: Any) -> MqttSettings:
         fields: dict[str, Any] = {"port": self.port, "base_topic": f"test-{uuid.uuid4().hex}", **changes}
@@ -96,10 +44,10 @@ class Mosquitto:
 
 
 @contextlib.contextmanager
-def mosquitto_process(folder: Path, extra: str = "") -> Iterator[Mosquitto]:
+def mosquitto_process(folder: Path, extra: str = "") -> Iterator[Broker]:
     if MOSQUITTO is None:
         pytest.skip(NO_MOSQUITTO)
-    broker = Mosquitto(folder, extra)
+    broker = Broker(folder, extra)
     broker.start()
     try:
         yield broker
@@ -109,20 +57,20 @@ def mosquitto_process(folder: Path, extra: str = "") -> Iterator[Mosquitto]:
 
 
 @pytest.fixture(scope="session")
-def start_mosquitto() -> Callable[..., contextlib.AbstractContextManager[Mosquitto]]:
+def start_mosquitto() -> Callable[..., contextlib.AbstractContextManager[Broker]]:
     """To start one with a configuration of its own."""
     return mosquitto_process
 
 
 @pytest.fixture(scope="module")
-def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
+def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """One process for the module; running again at the start of each test that asks for `fresh_mosquitto`."""
     with mosquitto_process(tmp_path_factory.mktemp("mosquitto")) as broker:
         yield broker
 
 
 @pytest.fixture
-def fresh_mosquitto(mosquitto: Mosquitto) -> Iterator[Mosquitto]:
+def fresh_mosquitto(mosquitto: Broker) -> Iterator[Broker]:
     """The module's broker, running and warm, whatever the test before did to it."""
     yield mosquitto
     mosquitto.thaw()

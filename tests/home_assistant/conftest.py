@@ -12,7 +12,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -30,6 +29,9 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from posturewatch_sim.stream import samples
+from testbench.mosquitto import MOSQUITTO, NO_MOSQUITTO, write_configuration
+from testbench.ports import answers, free_port
+from testbench.waiting import until
 
 from posturewatch.config import load
 from posturewatch.publishing.messages import Topics
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 PYTHON = os.environ.get("POSTUREWATCH_HOME_ASSISTANT")
-MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 KIT = Path(__file__).resolve().parents[2] / "config" / "home-assistant"
 PATIENCE_S = 60.0
 PROMISED_S = 5.0
@@ -66,28 +67,6 @@ MEASURED: list[str] = []
 
 collect_ignore_glob = [] if PYTHON else ["test_[abcd]_*.py"]
 collect_ignore_glob += [] if "POSTUREWATCH_NODE_RED" in os.environ else ["test_e_*.py"]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def until(what: Callable[[], Any], within_s: float = PATIENCE_S, told: Callable[[], Any] = lambda: "") -> Any:
-    """Poll until `what` gives something true; its value."""
-    deadline = time.monotonic() + within_s
-    while not (found := what()):
-        if time.monotonic() > deadline:
-            pytest.fail(f"not within {within_s:g} s; {told()}")
-        time.sleep(0.02)
-    return found
-
-
-def answers(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
-        return True
-    return False
 
 
 class Process:
@@ -119,20 +98,16 @@ class Broker(Process):
     """A real mosquitto without a memory of its own: it forgets what was retained when it stops."""
 
     def __init__(self, folder: Path) -> None:
-        assert MOSQUITTO is not None, "mosquitto is not installed: apt-get install mosquitto"
+        assert MOSQUITTO is not None, NO_MOSQUITTO
         self.port = free_port()
-        config = folder / "mosquitto.conf"
-        user = "user root\n" if os.geteuid() == 0 else ""
-        config.write_text(
-            f"{user}listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_type notice\n"
-        )
+        config = write_configuration(folder, self.port, "log_type notice")
         self._read = 0
         super().__init__([MOSQUITTO, "-c", str(config)], folder / "mosquitto.log")
 
     def start(self) -> None:
         self._read = self.log.stat().st_size if self.log.exists() else 0
         super().start()
-        until(lambda: answers(self.port))
+        until(lambda: answers(self.port), PATIENCE_S)
 
     def has_client(self, fits: Callable[[str], bool]) -> bool:
         """Whether a client with such an id has connected since the last start."""
@@ -253,8 +228,8 @@ class HomeAssistant(Process):
 
     def start(self) -> None:
         super().start()
-        until(lambda: answers(self.port), told=lambda: self.log.read_text()[-2000:])
-        until(self._runs, told=lambda: self.log.read_text()[-2000:])
+        until(lambda: answers(self.port), PATIENCE_S, told=lambda: self.log.read_text()[-2000:])
+        until(self._runs, PATIENCE_S, told=lambda: self.log.read_text()[-2000:])
 
     def _runs(self) -> bool:
         with contextlib.suppress(OSError, urllib.error.HTTPError):
@@ -276,10 +251,10 @@ class HomeAssistant(Process):
         """Make the first user and add the MQTT integration."""
         client = f"http://127.0.0.1:{self.port}/"
         user = {"client_id": client, "name": "Me", "username": "me", "password": "not a secret", "language": "en"}
-        code = until(lambda: self._try("/api/onboarding/users", user))["auth_code"]
+        code = until(lambda: self._try("/api/onboarding/users", user), PATIENCE_S)["auth_code"]
         grant = {"grant_type": "authorization_code", "code": code, "client_id": client}
         self.token = self.call("/auth/token", grant, form=True)["access_token"]
-        until(self._runs)
+        until(self._runs, PATIENCE_S)
         flow = self.call("/api/config/config_entries/flow", {"handler": "mqtt", "show_advanced_options": True})
         data: dict[str, Any] = {"broker": "127.0.0.1", "port": self.broker_port}
         names = {field["name"] for field in flow["data_schema"]}
@@ -397,8 +372,8 @@ class Phone:
         self._webhook = house.call("/api/mobile_app/registrations", about)["webhook_id"]
         self._house = house
         find = "{{ device_id('My Phone') or '' }}"
-        self.device = until(lambda: house.render(find).replace("None", ""))
-        until(lambda: "mobile_app_my_phone" in json.dumps(house.call("/api/services")))
+        self.device = until(lambda: house.render(find).replace("None", ""), PATIENCE_S)
+        until(lambda: "mobile_app_my_phone" in json.dumps(house.call("/api/services")), PATIENCE_S)
 
     def until_push(self, fits: Callable[[dict[str, Any]], bool], within_s: float = 60.0) -> dict[str, Any]:
         found = until(lambda: next((p for p in self.pushed if fits(p)), None), within_s, lambda: self.pushed)

@@ -5,13 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
-import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,77 +16,25 @@ from typing import TYPE_CHECKING, Any
 import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from testbench.mosquitto import MOSQUITTO, NO_MOSQUITTO, Mosquitto
+from testbench.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 PROGRAM = [sys.executable, "-m", "posturewatch"]
 PATIENCE_S = 20.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def until(what: Callable[[], Any], within_s: float = PATIENCE_S, told: Callable[[], Any] = lambda: "") -> Any:
-    """Poll until `what` gives something true; its value."""
-    deadline = time.monotonic() + within_s
-    while not (found := what()):
-        if time.monotonic() > deadline:
-            pytest.fail(f"not within {within_s:g} s; {told()}")
-        time.sleep(0.01)
-    return found
-
-
-class Mosquitto:
-    """A real broker on a port of its own."""
-
-    def __init__(self, folder: Path, extra: str = "allow_anonymous true") -> None:
-        self.port = free_port()
-        self.config = folder / f"mosquitto-{self.port}.conf"
-        user = "user root\n" if os.geteuid() == 0 else ""
-        self.config.write_text(
-            f"{user}listener {self.port} 127.0.0.1\npersistence false\nmax_queued_messages 0\n{extra}\n"
-        )
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        assert MOSQUITTO is not None
-        self.process = subprocess.Popen(
-            [MOSQUITTO, "-c", str(self.config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        until(lambda: answers(self.port))
-
-    def send(self, number: signal.Signals) -> None:
-        assert self.process is not None
-        self.process.send_signal(number)
-
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.send_signal(signal.SIGCONT)
-            self.process.kill()
-            self.process.wait()
-            self.process = None
-
-
-def answers(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
-        return True
-    return False
 
 
 @pytest.fixture
 def start_broker(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
     """Brokers that end with the test."""
     if MOSQUITTO is None:
-        pytest.skip("mosquitto is not installed: apt-get install mosquitto")
+        pytest.skip(NO_MOSQUITTO)
     running: list[Mosquitto] = []
 
-    def start(extra: str = "allow_anonymous true", *, started: bool = True) -> Mosquitto:
-        broker = Mosquitto(tmp_path, extra)
+    def start(more: str = "", *, started: bool = True) -> Mosquitto:
+        broker = Mosquitto(tmp_path, f"max_queued_messages 0\n{more}")
         running.append(broker)
         if started:
             broker.start()
@@ -97,7 +42,7 @@ def start_broker(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
 
     yield start
     for broker in running:
-        broker.stop()
+        broker.kill()
 
 
 class Ears:
@@ -226,3 +171,19 @@ def configure(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def daemon(
+    start_broker: Callable[..., Mosquitto],
+    configure: Callable[..., Path],
+    start: Callable[..., Program],
+    listen: Callable[..., Ears],
+) -> Any:
+    """A daemon with its broker's `port`, its `config` and its `ears`: somebody who listens."""
+    port = start_broker().port
+    config, ears = configure(port), listen(port)
+    program: Any = start("run", "--config", str(config))
+    ears.until("me/state")
+    program.port, program.config, program.ears = port, config, ears
+    return program

@@ -15,22 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture
-def daemon(
-    start_broker: Callable[..., Any],
-    configure: Callable[..., Path],
-    start: Callable[..., Any],
-    listen: Callable[..., Any],
-) -> Any:
-    """A daemon with its broker, its configuration and somebody who listens."""
-    port = start_broker().port
-    config, ears = configure(port), listen(port)
-    program = start("run", "--config", str(config))
-    ears.until("me/state")
-    program.config, program.ears, program.port = config, ears, port
-    return program
-
-
 def say(start: Callable[..., Any], daemon: Any, *words: str, at_broker: bool = False) -> tuple[int, str, str]:
     where = ("--broker", f"127.0.0.1:{daemon.port}") if at_broker else ("--config", str(daemon.config))
     program = start(*words, *where, stdout=subprocess.PIPE)

@@ -120,7 +120,7 @@ def test_the_second_interrupt_does_not_wait_for_a_frozen_broker(start, configure
     ears = listen(broker.port)
     program = start("run", "--config", str(configure(broker.port)))
     ears.until(STATE)
-    broker.send(signal.SIGSTOP)
+    broker.freeze()
     program.process.send_signal(signal.SIGINT)
     time.sleep(0.2)
     began_s = time.monotonic()
@@ -133,7 +133,7 @@ def test_a_frozen_broker_delays_the_end_by_two_seconds_at_most(start, configure,
     ears = listen(broker.port)
     program = start("run", "--config", str(configure(broker.port)))
     ears.until(STATE)
-    broker.send(signal.SIGSTOP)
+    broker.freeze()
     began_s = time.monotonic()
     assert program.end(signal.SIGTERM) == 0
     assert time.monotonic() - began_s < 3

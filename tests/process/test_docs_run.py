@@ -14,13 +14,14 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from testbench.mosquitto import MOSQUITTO, NO_MOSQUITTO, Mosquitto
+from testbench.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,13 +79,12 @@ def read_lines(text: str) -> list[str]:
 @pytest.fixture(scope="module")
 def surroundings(tmp_path_factory) -> Iterator[dict[str, str]]:
     """A broker, a daemon with the wearer `me`, and the environment in which both are found."""
-    broker = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-    if broker is None:
-        pytest.skip("mosquitto is not installed: apt-get install mosquitto")
+    if MOSQUITTO is None:
+        pytest.skip(NO_MOSQUITTO)
     home = tmp_path_factory.mktemp("home")
-    port = _free_port()
-    user = "user root\n" if os.geteuid() == 0 else ""
-    (home / "mosquitto.conf").write_text(f"{user}listener {port} 127.0.0.1\nallow_anonymous true\n")
+    broker = Mosquitto(home)
+    broker.start()
+    port = broker.port
     folder = home / ".config/posturewatch"
     folder.mkdir(parents=True)
     for tool in ("mosquitto_pub", "mosquitto_sub"):
@@ -97,25 +97,13 @@ def surroundings(tmp_path_factory) -> Iterator[dict[str, str]]:
         "COLUMNS": "100",
         "PORT": str(port),
     }
-    running = [subprocess.Popen([broker, "-c", str(home / "mosquitto.conf")], stderr=subprocess.DEVNULL)]
     with (home / "log").open("wb") as log:
-        running.append(subprocess.Popen(["posturewatch", "run"], env=environ, cwd=home, stderr=log))
-    deadline = time.monotonic() + PATIENCE_S
-    while b"connected" not in (home / "log").read_bytes():
-        assert time.monotonic() < deadline, (home / "log").read_text()
-        time.sleep(0.05)
+        daemon = subprocess.Popen(["posturewatch", "run"], env=environ, cwd=home, stderr=log)
+    until(lambda: b"connected" in (home / "log").read_bytes(), PATIENCE_S, (home / "log").read_text)
     yield environ
-    for process in reversed(running):
-        process.terminate()
-        process.wait(PATIENCE_S)
-
-
-def _free_port() -> int:
-    import socket  # noqa: PLC0415
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    daemon.terminate()
+    daemon.wait(PATIENCE_S)
+    broker.kill()
 
 
 @pytest.fixture

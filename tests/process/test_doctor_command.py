@@ -7,7 +7,6 @@ import importlib.util
 import json
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -47,18 +46,8 @@ def examine(
     return run
 
 
-def test_a_healthy_machine_is_all_ok_within_seconds(
-    examine: Callable[..., Any],
-    start_broker: Callable[..., Any],
-    start: Callable[..., Any],
-    listen: Callable[..., Any],
-    configure: Callable[..., Path],
-) -> None:
-    broker = start_broker()
-    path = configure(broker.port)
-    ears = listen(broker.port)
-    start("run", "--config", str(path))
-    ears.until("me/state", lambda state: state["time"])
+def test_a_healthy_machine_is_all_ok_within_seconds(examine: Callable[..., Any], daemon: Any) -> None:
+    path = daemon.config
     environ = {"PATH": "/usr/bin:/bin", "HOME": str(path.parent), "XDG_RUNTIME_DIR": str(path.parent)}
     began_s = time.monotonic()
     done = subprocess.run(
@@ -94,18 +83,9 @@ def test_home_assistant_is_seen_by_what_it_says_or_what_others_tell_it(
     assert "says online on homeassistant/status" in examine("--config", path)[1]["broker, Home Assistant"]["seen"]
 
 
-def test_another_daemon_below_our_topics_is_noticed(
-    examine: Callable[..., Any],
-    start_broker: Callable[..., Any],
-    start: Callable[..., Any],
-    listen: Callable[..., Any],
-    configure: Callable[..., Path],
-) -> None:
-    broker = start_broker()
-    path = configure(broker.port)
-    ears = listen(broker.port)
-    start("run", "--config", str(path))
-    ears.until("bridge/info", lambda info: info["instance"])
+def test_another_daemon_below_our_topics_is_noticed(examine: Callable[..., Any], daemon: Any) -> None:
+    path = daemon.config
+    daemon.ears.until("bridge/info", lambda info: info["instance"])
     elsewhere = path.with_name("elsewhere.toml")
     elsewhere.write_text(path.read_text().replace("/kept", "/elsewhere"))
     _, found = examine("--config", str(elsewhere))
@@ -140,13 +120,13 @@ def test_a_broker_that_is_away_frozen_or_unwilling_is_told_apart_and_holds_nothi
     assert found["broker, reachable"]["grade"] == "fail"
 
     broker.start()
-    broker.send(signal.SIGSTOP)
+    broker.freeze()
     began_s = time.monotonic()
     code, found = examine("--config", path)
     assert time.monotonic() - began_s < BOUNDED_S
     assert code == 3
     assert "does not answer" in found["broker, login"]["seen"]
-    broker.stop()
+    broker.kill()
 
     guarded = start_broker("allow_anonymous false")
     code, found = examine("--config", str(configure(guarded.port)))
@@ -310,7 +290,7 @@ def test_a_certificate_is_trusted_soon_over_or_of_nobody_we_know(
         path = configure(broker.port)
         path.write_text(path.read_text().replace("[broker]\n", f'[broker]\ntls = true\ntls_cafile = "{trusted}.pem"\n'))
         code, found = examine("--config", str(path))
-        broker.stop()
+        broker.kill()
         return code, found
 
     for name, days in (("lasting", 300), ("ending", 3)):

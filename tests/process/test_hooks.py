@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
+from testbench.waiting import until
 
 from posturewatch.config import load
 from posturewatch.config.model import PROMPTS
@@ -68,14 +69,6 @@ def table(command: list[str], **settings: Any) -> str:
 
 def lines_of(path: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
-
-
-def until(what: Callable[[], Any], within_s: float = 20.0) -> Any:
-    deadline = time.monotonic() + within_s
-    while not (found := what()):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    return found
 
 
 def lives(process: str) -> bool:

@@ -161,7 +161,7 @@ def test_a_broker_that_forbids_discovery_is_told_once_and_everything_else_goes_o
     program = start("run", "--config", str(configure(broker.port)))
     ears.until("me/state")
     ears.until("bridge/health")
-    broker.stop()
+    broker.kill()
     broker.start()
     heard = len(ears.heard)
     ears.until("me/state", since=heard)

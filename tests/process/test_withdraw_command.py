@@ -26,21 +26,11 @@ def kept_at(listen: Callable[..., Any], port: int) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def left(
-    start_broker: Callable[..., Any],
-    configure: Callable[..., Path],
-    start: Callable[..., Any],
-    listen: Callable[..., Any],
-) -> Any:
+def left(daemon: Any) -> Any:
     """A broker with what a daemon left there when it stopped, and what others did."""
-    port = start_broker().port
-    config, ears = configure(port), listen(port)
-    program = start("run", "--config", str(config))
-    ears.until("me/state")
-    program.port, program.config, program.ears = port, config, ears
     for topic, payload in FOREIGN.items():
-        ears.client.publish(topic, payload, qos=1, retain=True).wait_for_publish(5)
-    return program
+        daemon.ears.client.publish(topic, payload, qos=1, retain=True).wait_for_publish(5)
+    return daemon
 
 
 def run(start: Callable[..., Any], *words: str) -> tuple[int, str, str]:
