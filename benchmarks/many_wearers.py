@@ -45,12 +45,17 @@ ROOMS = {  # what the time is spent on, by a part of the path; the first that fi
         "typing",
         "enum",
     ),
-    "MQTT client, both ways": ("paho/", "aiomqtt/", "posturewatch/mqtt/link.py", "posturewatch/sources/mqtt.py"),
+    "MQTT client, both ways": ("paho/", "aiomqtt/", "posturewatch/mqtt/", "posturewatch/sources/mqtt.py"),
     "samples: decoding": ("posturewatch/drivers/", "json/"),
     "snapshots": ("posturewatch/store", "core/snapshot"),
     "stage 1: frames, features": ("core/framing", "core/features", "core/timebase", "core/motion", "numpy/"),
     "stage 2: states, reminders": ("posturewatch/core/", "posturewatch/rules/"),
-    "messages, outbox, sink": ("posturewatch/messages", "posturewatch/payloads", "posturewatch/sinks/", "pydantic"),
+    "messages, outbox, sink": (
+        "posturewatch/publishing/messages",
+        "posturewatch/publishing/payloads",
+        "posturewatch/sinks/",
+        "pydantic",
+    ),
     "watch, queue, pacing": ("posturewatch/",),
     "event loop": ("asyncio/", "selectors"),
 }
@@ -202,7 +207,7 @@ def main() -> None:
     parser.add_argument("--wearers", default="1,10,100,300,500,1000")
     parser.add_argument("--profile", type=int, default=300, help="so many wearers; 0: none")
     given = parser.parse_args()
-    print(" wearers   CPU % CPU % each      MB    p50 ms    p99 ms  delays")
+    print(f" wearers   CPU % CPU % each      MB    p50 ms    p99 ms  delays   (load {os.getloadavg()[0]:.1f})")
     knee = 0
     with tempfile.TemporaryDirectory(prefix="posturewatch-wearers-") as name:
         folder = Path(name)

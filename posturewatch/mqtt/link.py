@@ -11,6 +11,7 @@ import logging
 import socket
 import ssl
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import aiomqtt
@@ -356,16 +357,21 @@ def _will(message: Message, settings: MqttSettings) -> aiomqtt.Will:
 
 
 def _publish_properties(message: Message, expiry_s: int | None) -> Properties:
-    properties = _properties(PacketTypes.PUBLISH)
     expiry_s = message.expiry_s if expiry_s is None else expiry_s
+    return _built_properties(expiry_s, message.schema, message.correlation)
+
+
+@lru_cache(maxsize=64)  # most messages have the same ones, and they are never changed
+def _built_properties(expiry_s: int | None, schema: str | None, correlation: bytes | None) -> Properties:
+    properties = _properties(PacketTypes.PUBLISH)
     if expiry_s is not None:
         properties.MessageExpiryInterval = max(1, expiry_s)
-    if message.schema is not None:
+    if schema is not None:
         properties.ContentType = "application/json"
         properties.PayloadFormatIndicator = 1
-        properties.UserProperty = ("schema", message.schema)
-    if message.correlation is not None:
-        properties.CorrelationData = message.correlation
+        properties.UserProperty = ("schema", schema)
+    if correlation is not None:
+        properties.CorrelationData = correlation
     return properties
 
 
