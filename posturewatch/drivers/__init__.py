@@ -56,14 +56,13 @@ class Capabilities:
     is_advertised: bool  # samples come in advertisements: there is no connection
     rate_hz: float  # fresh samples a second, as we ask for them
     rates_hz: tuple[float, ...] = ()  # that can be asked for; empty: it is what it is
-    range_g: float | None = None
+    range_g: float | None = None  # the largest value that it shows, unless another was asked for
     step_mg: float | None = None  # one digit; None: estimated from the data
     silence: Silence = Silence.FAULT
     expected_every_s: float = 1.0  # between packets, in the usual case
     read_every_s: float | None = None  # HOLD: how often to prove that it lives
     min_mtu: int = 23
     is_exclusive: bool = True  # invisible while another central, such as a phone, holds it
-    may_need_pairing: bool = False
     switches_off_unworn: bool = False  # unless it streams; when it is put on, it advertises again
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 WINDOW_NS = 5 * NS_PER_S
 LEAST_SAMPLES = 3
+OVER_RANGE = 1.25  # times the range: more than a wrong calibration
 STILL_10UG = UNITS_PER_G // 20  # each axis stays within this: nothing but gravity acts
 REST_G = (0.85, 1.15)
 SURE = 3  # so many windows in a row
@@ -27,8 +28,10 @@ STUCK_WINDOWS = 2
 class Plausibility:
     """Looks at windows of samples; `fault` says in words what is wrong with the sensor, if anything is."""
 
-    def __init__(self) -> None:
-        """Nothing is wrong so far."""
+    def __init__(self, range_g: float | None = None) -> None:
+        """Nothing is wrong so far.  `range_g` is the largest value that the sensor can have, if that is known."""
+        self._most_10ug = None if range_g is None else OVER_RANGE * range_g * UNITS_PER_G
+        self._range_g = range_g
         self.fault: str | None = None
         self._began_ns = 0
         self._parts: list[Int32Array] = []
@@ -52,6 +55,11 @@ class Plausibility:
         if stuck is not None:
             self.fault = f"its {'xyz'[stuck]} axis is stuck"
             return
+        if self._is_beyond_range(window):
+            self._doubts += 1
+            if self._doubts >= SURE:
+                self.fault = f"it reads more than {self._range_g:g} g, which it cannot measure: wrong scale or unit"
+            return
         if int(spread.max()) > STILL_10UG:
             if self.fault is not None and "stuck" in self.fault:
                 self.fault = None  # the axis moves again
@@ -64,6 +72,12 @@ class Plausibility:
         self._doubts += 1
         if self._doubts >= SURE:
             self.fault = f"it reads {norm_g:.2f} g at rest instead of 1 g: wrong scale or unit, or a broken axis"
+
+    def _is_beyond_range(self, window: Int32Array) -> bool:
+        """Whether most samples cannot be: nobody moves so hard for so long, and a chip would not show it."""
+        if self._most_10ug is None:
+            return False
+        return 2 * int((np.abs(window.astype(np.int64)).max(axis=1) > self._most_10ug).sum()) > len(window)
 
     def _find_stuck(self, window: Int32Array, spread: Int32Array) -> int | None:
         """An axis that shows exactly nothing while the two others turn, window after window."""

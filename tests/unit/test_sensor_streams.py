@@ -125,6 +125,16 @@ def test_movement_is_no_fault():
     assert look(Plausibility(), lambda i: [(80_000 * (i % 2), 900 * (i % 4), 100_000 * (i % 3))], 60) is None
 
 
+def test_what_a_sensor_cannot_measure_is_a_fault_also_while_it_moves_and_a_knock_is_none():
+    def move(i: int) -> list[tuple[int, int, int]]:
+        return [(981_000 + 80_000 * (i % 2), 900 * (i % 4), 100_000 * (i % 3))]
+
+    assert look(Plausibility(), move, 60) is None  # nobody knows its range
+    assert "more than 2 g" in look(Plausibility(2.0), move, 60)
+    assert look(Plausibility(2.0), lambda i: move(i) if i % 3 else [(0, 0, 100_000)], 14) is None  # not yet sure
+    assert look(Plausibility(2.0), lambda i: move(i) if not i % 3 else [(i % 2 * 9_000, 0, 100_000)], 60) is None
+
+
 def test_an_axis_that_shows_nothing_while_the_others_turn_is_stuck():
     def turn(i):
         return [(round(90_000 * np.sin(i / 5)), 7, round(90_000 * np.cos(i / 5)))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from posturewatch.sources.ble.supervisor import Supervisor
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from posturewatch.drivers import Capabilities
     from posturewatch.drivers.bound import BoundSensor
     from posturewatch.recording.sent_packets import SentPacket
     from posturewatch.status.health import SensorHealth
@@ -48,7 +50,7 @@ class BleSource:
         self._acquire_notify = acquire_notify
         self._is_off_body = is_off_body
         self._streams = {
-            each.id: SensorStream(each.id, each.family.capabilities, put, now_ns, keep_sent) for each in sensors
+            each.id: SensorStream(each.id, _capabilities(each), put, now_ns, keep_sent) for each in sensors
         }
 
     @property
@@ -77,3 +79,9 @@ class BleSource:
                     f"supervisor {sensor.id}",
                     Supervisor(sensor, adapter, ears, stream, self._now_ns, is_off_body),
                 )
+
+
+def _capabilities(sensor: BoundSensor) -> Capabilities:
+    """What to expect of it; which range it took of those that can be asked for, it does not say."""
+    found = sensor.family.capabilities
+    return found if sensor.options.range_g is None else replace(found, range_g=None)

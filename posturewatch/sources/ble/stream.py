@@ -50,7 +50,7 @@ class SensorStream:
         self._keep_sent = keep_sent
         self._clock = DeviceClock()
         self._order = PacketOrder()
-        self._plausibility = Plausibility()
+        self._plausibility = Plausibility(capabilities.range_g)
         self._is_up = False
         self._last: Int32Array | None = None  # the newest sample, as it was used
         self._last_ns = 0
