@@ -34,6 +34,12 @@ class Adapter:
         self.radio = radio
         self.lock = asyncio.Lock()  # held while a scan starts and while a connection is made
 
+    async def check(self) -> None:
+        """Raises what the library says where BlueZ has no adapter that is switched on; others tell by themselves."""
+        if self.radio.is_bluez:
+            async with asyncio.timeout(ASK_S):
+                await BleakAdapter.get(**self.radio.adapter_arguments)
+
     async def find_connected(self) -> list[BLEDevice]:
         """Sensors whose connection outlived a process that was killed: they do not advertise, so no scan finds them."""
         if not self.radio.is_bluez:

@@ -27,7 +27,8 @@ log = logging.getLogger(__name__)
 START_S = 10.0
 STOP_S = 5.0
 DEAF_S = 90.0  # no advertisement at all in this time: the scan is dead, though nobody says so
-DOUBTED_DEAF_S = 4.0  # the same when a sensor is missed as well
+DOUBTED_DEAF_S = 4.0  # the same when a sensor is missed as well; twice as long after each scan that heard nobody
+LOOK_S = 1.0
 LINGER_S = 1.0  # who listens again at once finds the scan still running
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.5, 2.0  # an adapter that is back shall be used within seconds
 
@@ -51,6 +52,8 @@ class Ears:
         self._changed = asyncio.Event()
         self._heard_s = 0.0
         self._is_doubted = False
+        self._missing = 0  # listeners that miss their sensor
+        self._in_vain = 0  # scans in a row that heard nobody
         self._said = ""
         self._deaf_since = -1  # `heard`, when the silence around was told
         self.trouble: SourceError | None = None  # why there is no scan, if one is wanted
@@ -58,14 +61,19 @@ class Ears:
         self.rebuilt = 0
 
     @contextlib.contextmanager
-    def listening(self, hear: Callable[[Heard], None]) -> Iterator[None]:
-        """Call `hear` with each advertisement while the block runs; it must not wait."""
+    def listening(self, hear: Callable[[Heard], None], *, is_missing: bool = False) -> Iterator[None]:
+        """Call `hear` with each advertisement while the block runs; it must not wait.
+
+        `is_missing`: for a sensor that should be there, so that a scan that hears nobody at all is doubted sooner.
+        """
         self._listeners.append(hear)
+        self._missing += is_missing
         self._changed.set()
         try:
             yield
         finally:
             self._listeners.remove(hear)
+            self._missing -= is_missing
             self._changed.set()
 
     def doubt(self) -> None:
@@ -94,7 +102,10 @@ class Ears:
                 delay_s = FIRST_RETRY_S
 
     async def _scan(self) -> None:
-        """One scan, from start to stop; ends when nobody listens, or when it seems dead."""
+        """One scan, from start to stop; ends when nobody listens, or when it seems dead.
+
+        BlueZ says nothing to a scan whose adapter is pulled or switched off, so that is looked for.
+        """
         scanner = BleakScanner(self._hear, scanning_mode=self._mode, **self._adapter.radio.scanner_arguments)
         try:
             async with self._adapter.lock, asyncio.timeout(START_S):
@@ -111,9 +122,9 @@ class Ears:
         idle_s: float | None = None
         while True:
             now_s = loop.time()
-            limit_s = DOUBTED_DEAF_S if self._is_doubted else DEAF_S
-            if now_s - self._heard_s >= limit_s:
+            if now_s - self._heard_s >= self._deaf_s():
                 self.rebuilt += 1
+                self._in_vain += 1
                 self._say_deaf(now_s - self._heard_s)
                 return
             idle_s = None if self._listeners else (now_s if idle_s is None else idle_s)
@@ -121,8 +132,15 @@ class Ears:
                 return
             self._changed.clear()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LINGER_S if idle_s is not None else 1.0):
+                async with asyncio.timeout(LINGER_S if idle_s is not None else LOOK_S):
                     await self._changed.wait()
+            await self._adapter.check()
+
+    def _deaf_s(self) -> float:
+        """How long nobody at all may be heard."""
+        if not (self._is_doubted or self._missing):
+            return DEAF_S
+        return min(DOUBTED_DEAF_S * 2.0**self._in_vain, DEAF_S)
 
     async def _stop(self, scanner: BleakScanner) -> None:
         """A scan that the system ended already is no trouble."""
@@ -134,7 +152,7 @@ class Ears:
 
     def _hear(self, device: BLEDevice, data: AdvertisementData) -> None:
         self._heard_s = asyncio.get_running_loop().time()
-        self._is_doubted = False
+        self._is_doubted, self._in_vain = False, 0
         self.heard += 1
         advert = Advert(
             address=device.address,

@@ -157,7 +157,7 @@ class Supervisor:
                 found[heard.device.address] = heard
                 first.set()
 
-        with self._ears.listening(hear):
+        with self._ears.listening(hear, is_missing=True):
             try:
                 async with asyncio.timeout(SEARCH_S):
                     await first.wait()
