@@ -6,11 +6,11 @@ import asyncio
 import json
 import sys
 import time
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
+from testbench.reminders import reminder_view
 
 from posturewatch.core.body import Body
 from posturewatch.home_assistant.discovery import forget
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio
 
-REMINDER = SimpleNamespace(
+REMINDER = reminder_view(
     phase=ReminderPhase.DUE,
     cycle="anna-1",
     level=Level.SHIFT,
@@ -44,11 +44,6 @@ REMINDER = SimpleNamespace(
     load_frac=1.05,
     next_break_ns=1_700_000_600_000_000_000,
     prompts_left_today=9,
-    snoozes_left=2,
-    hold_reason=None,
-    hold_until_ns=None,
-    on_hold=False,
-    paused=False,
     breaks_today=3,
 )
 

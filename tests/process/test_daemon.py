@@ -264,7 +264,7 @@ def test_status_asks_the_daemon_then_the_broker_then_the_snapshot(start, configu
     code, said, _ = ask(program, "why", "--config", config)
     assert said.startswith("me: nothing was due so far")
     code, said, _ = ask(program, "why", "--broker", f"127.0.0.1:{broker.port}")
-    assert (code, said.startswith("me: nothing is open")) == (0, True)
+    assert (code, said.startswith("me: nothing was due so far")) == (0, True)
     code, said, _ = ask(program, "status", "--broker", f"127.0.0.1:{broker.port}")
     assert (code, "wearer me (simulated)" in said) == (0, True)
     with socket.socket(socket.AF_UNIX) as visitor:

@@ -6,11 +6,11 @@ import dataclasses
 import json
 import math
 from datetime import datetime
-from types import SimpleNamespace
 from typing import Any
 
 import jsonschema
 import pytest
+from testbench.reminders import reminder_view
 
 from posturewatch.core.body import Body
 from posturewatch.errors import ConfigError
@@ -79,28 +79,6 @@ STATE_KEYS = [
 ]
 
 
-def reminder(**changes: Any) -> SimpleNamespace:
-    fields: dict[str, Any] = {
-        "phase": ReminderPhase.OK,
-        "cycle": None,
-        "level": None,
-        "reason": None,
-        "due": False,
-        "load_frac": 0.0,
-        "next_break_ns": None,
-        "prompts_left_today": 10,
-        "snoozes_left": 2,
-        "hold_reason": None,
-        "hold_until_ns": None,
-        "on_hold": False,
-        "paused": False,
-        "breaks_today": 0,
-        "decision": "",
-        "decision_ns": 0,
-    }
-    return SimpleNamespace(**{**fields, **changes})
-
-
 def state_of(body: Body, view: Any, **options: Any) -> dict[str, Any]:
     message = messages.wearer_state(TOPICS, "anna", body, view, simulated=False, now_ns=NOW_NS, **options)
     payload: dict[str, Any] = json.loads(message.payload)
@@ -124,7 +102,7 @@ def prompt(**changes: Any) -> Prompt:
 
 
 def test_the_state_has_all_keys_in_order_and_null_for_unknown() -> None:
-    payload = state_of(Body(), reminder())
+    payload = state_of(Body(), reminder_view())
     assert list(payload) == STATE_KEYS
     unknown = {key for key, value in payload.items() if value is None}
     assert unknown == {
@@ -144,7 +122,7 @@ def test_the_state_speaks_in_the_words_and_units_of_the_contract() -> None:
         last_break_ns=NOW_NS - 10**12,
         break_progress_frac=1.7,
     )
-    view = reminder(phase=ReminderPhase.DUE, cycle="c1", level=Level.SHIFT, due=True, load_frac=1.053)
+    view = reminder_view(phase=ReminderPhase.DUE, cycle="c1", level=Level.SHIFT, due=True, load_frac=1.053)
     payload = state_of(body, view, battery_pct=250.0, shifts_per_h=3.14159)
     expected = {
         "reminder": "due",
@@ -170,7 +148,7 @@ def test_the_state_tells_the_last_decision_and_how_many_reminders_were_answered(
     for cycle, is_answered in (("c1", True), ("c2", False), ("c3", True)):
         responses.follow(prompt(cycle=cycle), ((0, 0),))
         responses.follow(Concluded(NOW_NS, cycle, is_answered), ((0, 0),))
-    view = reminder(decision="silent about static: moving", decision_ns=NOW_NS)
+    view = reminder_view(decision="silent about static: moving", decision_ns=NOW_NS)
     payload = state_of(Body(), view, responses=responses)
     assert (payload["decision"], payload["decided"]) == ("silent about static: moving", "2023-11-14T22:13:20.000Z")
     assert payload["response_rate_pct"] == 67
@@ -181,7 +159,7 @@ def test_the_state_tells_the_last_decision_and_how_many_reminders_were_answered(
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_numbers_that_are_none_never_get_out(bad: float) -> None:
     body = Body(cos_inclination=bad, static_s=bad, sedentary_s=bad, hold_dose_frac=bad, break_progress_frac=bad)
-    payload = state_of(body, reminder(load_frac=bad), shifts_per_h=bad)
+    payload = state_of(body, reminder_view(load_frac=bad), shifts_per_h=bad)
     for key in ("inclination_deg", "static_s", "sedentary_s", "hold_dose_pct", "load_pct", "shifts_per_h"):
         assert payload[key] is None
     assert payload["break_progress_pct"] == 0
@@ -191,7 +169,7 @@ def test_numbers_that_are_none_never_get_out(bad: float) -> None:
 
 
 def test_the_state_is_retained_for_an_hour_in_a_slot_of_its_own() -> None:
-    message = messages.wearer_state(TOPICS, "anna", Body(), reminder(), simulated=True, now_ns=NOW_NS)
+    message = messages.wearer_state(TOPICS, "anna", Body(), reminder_view(), simulated=True, now_ns=NOW_NS)
     assert (message.topic, message.key) == ("posturewatch/wearer/anna/state",) * 2
     assert (message.qos, message.retain, message.expiry_s, message.schema) == (1, True, 3600, "posturewatch/state/1")
 

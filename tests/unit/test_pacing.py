@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from testbench.reminders import reminder_view
 
 from posturewatch.core.body import Body
 from posturewatch.publishing import messages
@@ -17,40 +17,19 @@ S = 10**9
 START_NS = 1_700_000_000 * S
 
 
-def reminder(**changes: Any) -> SimpleNamespace:
-    fields: dict[str, Any] = {
-        "phase": ReminderPhase.OK,
-        "cycle": None,
-        "level": None,
-        "reason": None,
-        "due": False,
-        "load_frac": 0.0,
-        "next_break_ns": None,
-        "prompts_left_today": 10,
-        "snoozes_left": 2,
-        "hold_reason": None,
-        "hold_until_ns": None,
-        "on_hold": False,
-        "paused": False,
-        "breaks_today": 0,
-        "decision_ns": 0,
-    }
-    return SimpleNamespace(**{**fields, **changes})
-
-
 def test_running_counters_are_told_every_ten_seconds() -> None:
     throttle, body = StateThrottle(), Body(wear=Wear.WORN, motion=Motion.STILL)
     told = []
     for second in range(100):
         body.static_s = float(second)
-        if throttle.due(body, reminder(load_frac=second / 1200), START_NS + second * S):
+        if throttle.due(body, reminder_view(load_frac=second / 1200), START_NS + second * S):
             told.append(second)
     assert told == list(range(0, 100, 10))
 
 
 def test_when_nothing_runs_once_a_minute_is_enough() -> None:
     throttle = StateThrottle()
-    assert [s for s in range(150) if throttle.due(Body(), reminder(), START_NS + s * S)] == [0, 60, 120]
+    assert [s for s in range(150) if throttle.due(Body(), reminder_view(), START_NS + s * S)] == [0, 60, 120]
 
 
 BODY_CHANGES = [
@@ -80,23 +59,23 @@ REMINDER_CHANGES = [
 @pytest.mark.parametrize("change", BODY_CHANGES)
 def test_what_happens_to_the_body_is_told_at_once(change: tuple[str, Any]) -> None:
     throttle = StateThrottle()
-    throttle.due(Body(), reminder(), START_NS)
-    assert throttle.due(dataclasses.replace(Body(), **dict([change])), reminder(), START_NS + 1)
+    throttle.due(Body(), reminder_view(), START_NS)
+    assert throttle.due(dataclasses.replace(Body(), **dict([change])), reminder_view(), START_NS + 1)
 
 
 @pytest.mark.parametrize("change", REMINDER_CHANGES)
 def test_what_happens_to_the_reminder_is_told_at_once(change: tuple[str, Any]) -> None:
     throttle = StateThrottle()
-    throttle.due(Body(), reminder(), START_NS)
-    assert throttle.due(Body(), reminder(**dict([change])), START_NS + 1)
+    throttle.due(Body(), reminder_view(), START_NS)
+    assert throttle.due(Body(), reminder_view(**dict([change])), START_NS + 1)
 
 
 def test_a_battery_change_and_a_clock_set_back_are_told_at_once() -> None:
     throttle = StateThrottle()
-    throttle.due(Body(), reminder(), START_NS)
-    assert throttle.due(Body(), reminder(), START_NS + 1, battery_pct=50)
-    assert not throttle.due(Body(), reminder(), START_NS + 2, battery_pct=50.2)
-    assert throttle.due(Body(), reminder(), START_NS - 3600 * S, battery_pct=50)
+    throttle.due(Body(), reminder_view(), START_NS)
+    assert throttle.due(Body(), reminder_view(), START_NS + 1, battery_pct=50)
+    assert not throttle.due(Body(), reminder_view(), START_NS + 2, battery_pct=50.2)
+    assert throttle.due(Body(), reminder_view(), START_NS - 3600 * S, battery_pct=50)
 
 
 def test_every_key_of_the_state_is_either_watched_or_runs_by_itself() -> None:
