@@ -332,6 +332,17 @@ async def test_a_sensor_whose_firmware_lacks_what_is_needed_is_told_and_streams_
         await heard.more("counted", 5)
 
 
+async def test_a_sensor_that_wants_to_be_paired_says_how(on_the_air, caplog):
+    text = '[board]\nkind = "read"\nchar = "0x2C1E"\ntype = "i16"\nunit = "mg"\npoll_s = 0.5\n'
+    ((family, _),) = parse_presets(text, "board.toml")
+    sensor = BoundSensor("board", family, "C0:5E:00:00:00:01")
+    async with on_the_air("sig,wrong=unpaired") as air, listening(air, sensor) as heard:
+        await heard.until(lambda: any("bluetoothctl" in record.message for record in caplog.records))
+        assert not heard.batches("board")
+    [said] = {record.message for record in caplog.records if record.message.startswith("sensor board: ")}
+    assert "wants to be paired: pair it once" in said
+
+
 async def test_a_sensor_that_needs_longer_packets_than_the_link_carries_says_so(on_the_air, caplog):
     async with on_the_air("polar_h10,mtu=23") as air, listening(air, bound(air, "polar_h10", "polar")) as heard:
         await heard.until(lambda: any("MTU" in record.message for record in caplog.records))

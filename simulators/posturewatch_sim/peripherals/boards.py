@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from bumble.att import ATT_Error
 from bumble.gatt import Characteristic, Service
 
 from posturewatch_sim.packets import advertising, triples
 from posturewatch_sim.peripherals.connected import (
+    INSUFFICIENT_AUTHENTICATION,
     NOTIFY,
     READ,
     WRITE,
@@ -41,7 +43,8 @@ class SigBoard(ConnectedSensor):
     kind = "sig"
     about = "Board with the SIG's characteristic 0x2C1E"
     model = SensorModel("sig", 25.0, 220.0, 1.0, 2.0, packet=1)
-    options: ClassVar = {"wrong": ("no", "properties", "unreadable")}  # it forgot to allow notifications, or reads
+    # It forgot to allow notifications, or reads, or wants to be paired before it is read.
+    options: ClassVar = {"wrong": ("no", "properties", "unreadable", "unpaired")}
     packet_s = 0.04
 
     @property
@@ -51,7 +54,7 @@ class SigBoard(ConnectedSensor):
 
     def services(self) -> list[Service]:
         """One, of its own."""
-        properties = {"no": READ | NOTIFY, "properties": READ, "unreadable": NOTIFY}[self.option("wrong")]
+        properties = {"properties": READ, "unreadable": NOTIFY}.get(self.option("wrong"), READ | NOTIFY)
         self._data = characteristic(PRECISE_ACCELERATION_3D, properties, read=self._now)
         return [Service(uuid(SIG_SERVICE), [self._data])]
 
@@ -74,6 +77,8 @@ class SigBoard(ConnectedSensor):
         return [triples.precise_acceleration_3d(row) for row in acc_g]
 
     def _now(self) -> bytes:
+        if self.option("wrong") == "unpaired":
+            raise ATT_Error(INSUFFICIENT_AUTHENTICATION)
         return triples.precise_acceleration_3d(self.worn.snapshot_g(self.clock.now_s())[0])
 
 
