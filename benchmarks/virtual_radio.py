@@ -18,33 +18,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 PROGRAM = [sys.executable, "-m", "posturewatch"]
 GOAL_CORE_FRAC = 0.08
 START_S, SETTLE_S = 60.0, 5.0
-PRESET = """
-[counted]
-title = "Board with counted packets"
-kind = "notify"
-match.service_uuid = "5e500010-7077-4d53-9a1b-0c5d2e8f4a10"
-service = "5e500010-7077-4d53-9a1b-0c5d2e8f4a10"
-char = "5e500011-7077-4d53-9a1b-0c5d2e8f4a10"
-type = "i16"
-offset = 6
-repeat = "rest"
-unit = "mg"
-rate_hz = 50
-seq = { offset = 0, type = "u16" }
-time = { offset = 2, type = "u32", unit = "ms" }
-"""
+PRESET = files("posturewatch_sim") / "peripherals/counted.toml"
 
 
 def configure(folder: Path, sensors: int, port: int) -> Path:
     """One wearer for each sensor."""
     (folder / "sensors").mkdir()
-    (folder / "sensors" / "counted.toml").write_text(PRESET)
+    (folder / "sensors" / "counted.toml").write_text(PRESET.read_text())
     text = f'[storage]\nfolder = "{folder}/state"\n[broker]\nport = {port}\n'
     text += f'[bluetooth]\nradio = "hci:unix:{folder}/air"\nmax_connections = {sensors}\n'
     for at in range(1, sensors + 1):

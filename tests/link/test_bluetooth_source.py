@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +22,7 @@ from posturewatch.types import LinkChanged, RawSamples
 pytestmark = pytest.mark.asyncio
 
 RECOVERED_S = 5.0
-COUNTED = """
-[counted]
-title = "Board with counted packets"
-kind = "notify"
-match.service_uuid = "5e500010-7077-4d53-9a1b-0c5d2e8f4a10"
-service = "5e500010-7077-4d53-9a1b-0c5d2e8f4a10"
-char = "5e500011-7077-4d53-9a1b-0c5d2e8f4a10"
-type = "i16"
-offset = 6
-repeat = "rest"
-unit = "mg"
-rate_hz = 50
-seq = { offset = 0, type = "u16" }
-time = { offset = 2, type = "u32", unit = "ms" }
-"""
+COUNTED = (files("posturewatch_sim") / "peripherals/counted.toml").read_text()
 FAMILIES = families(None) | {"counted": parse_presets(COUNTED, "counted.toml")[0][0]}
 
 
