@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _FILLING = re.compile(r"[\s:,_-]|0[xX]")
 _MAX_DIGITS = 20_000
+_PREFIXES = (2, 3, 4)  # bytes before what an advertisement carries: company or service; type; length
 
 
 @click.command("decode")
@@ -31,15 +33,18 @@ def command(family: str, packets: tuple[str, ...], factor: float | None, as_json
     HEX is what the radio gives: a notification (polar, witmotion, movesense), the manufacturer data after the company
     (ruuvi), or the service data (bthome, kkm, minew).
     """
+    if factor is not None and not math.isfinite(factor):
+        raise UsageError(f"--factor {factor}: a number of g per count is needed, such as 0.000244")
     found = _find(family)
     for text in packets:
         payload = _parse(text)
         try:
             packet = found.decode(payload, factor)
-        except DecodeError as error:
+        except DecodeError as refused:
+            error = _with_hint(refused, found, payload)
             if as_json:
                 click.echo(json.dumps({"family": found.id, "error": str(error)}, ensure_ascii=False))
-            raise
+            raise error from None
         click.echo(json.dumps(_to_json(found, packet)) if as_json else "\n".join(_to_lines(packet)))
 
 
@@ -57,15 +62,29 @@ def _find(name: str) -> Family:
         import difflib  # noqa: PLC0415  only a mistake needs it
 
         near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
+        near = near or [each for each, family in known.items() if name and name.lower() in family.title.lower()]
         hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(sorted(known))}"
         raise UsageError(f"no sensor family {name!r}; {hint}")
     return known[name]
 
 
+def _with_hint(error: DecodeError, family: Family, payload: bytes) -> DecodeError:
+    """Scanners for phones show an advertisement with what stands before the data."""
+    if not family.capabilities.is_advertised:
+        return error
+    for count in _PREFIXES:
+        try:
+            family.decode(payload[count:])
+        except DecodeError:
+            continue
+        return DecodeError(f"{error}; it is a packet without the first {count} bytes ({payload[:count].hex()})")
+    return error
+
+
 def _parse(text: str) -> bytes:
     digits = _FILLING.sub("", text)
     try:
-        if len(digits) > _MAX_DIGITS:
+        if not digits or len(digits) > _MAX_DIGITS:
             raise ValueError(f"{len(digits)} digits")
         return bytes.fromhex(digits)
     except ValueError:

@@ -67,6 +67,10 @@ def test_a_decode_error_is_one_line_and_in_json_an_object():
         (("polr", "00"), "did you mean polar"),
         (("Ruuvi", "00"), "did you mean ruuvi"),
         (("zzzz", "00"), "known are .*bthome.*kkm.*minew"),
+        (("h10", "00"), "did you mean polar"),
+        (("polar", ""), "hex digits"),
+        (("polar", "-"), "hex digits"),
+        (("polar", H10, "--factor", "nan"), "number of g per count"),
         (("polar", "0"), "even number of hex digits"),
         (("polar", "xyz"), "hex digits"),
         (("polar", "00" * 20_000), "at most"),
@@ -91,3 +95,18 @@ def test_the_users_own_sensors_can_be_decoded(tmp_path):
     (tmp_path / "sensors/mine.toml").write_text(text)
     result = invoke("mine", "0100ff", POSTUREWATCH_CONFIG=str(tmp_path / "posturewatch.toml"))
     assert result.output.splitlines()[1].split() == ["1.00000", "0.00000", "-1.00000"]
+
+
+@pytest.mark.parametrize(
+    ("family", "prefix", "packet"),
+    [
+        ("ruuvi", "9904", TAG),
+        ("ruuvi", "1bff9904", TAG),
+        ("kkm", "aafe", "21010b0c1318000021fffdfc12"),
+        ("bthome", "d2fc", "400009630000000063632eb5ff6308978100"),
+    ],
+)
+def test_what_stands_before_the_data_in_an_advertisement_is_pointed_out(family, prefix, packet):
+    with pytest.raises(DecodeError, match=f"without the first {len(prefix) // 2} bytes \\({prefix}\\)"):
+        CliRunner().invoke(command, [family, prefix + packet], catch_exceptions=False, standalone_mode=False)
+    assert invoke(family, packet).exit_code == 0
