@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import json
 import platform
-import re
 import tomllib
 import types
 import zlib
@@ -18,7 +17,8 @@ from pydantic import BaseModel, ValidationError
 
 from posturewatch.config.core_settings import to_core
 from posturewatch.config.model import Config
-from posturewatch.config.places import find_line, locate_keys
+from posturewatch.config.places import find_line
+from posturewatch.config.toml_files import parse, read_text
 from posturewatch.errors import ConfigError
 from posturewatch.mqtt.settings import MQTT_5, MQTT_311, MqttSettings, TlsSettings
 
@@ -118,8 +118,8 @@ class LoadedConfig:
 
 def load(path: Path | None, environ: Mapping[str, str]) -> LoadedConfig:
     """Read `path` (None: no file) and the environment.  Raises `ConfigError`, one line for each mistake."""
-    text = "" if path is None else _read_text(path)
-    tree, lines = _parse(text, path)
+    text = "" if path is None else read_text(path, "configuration", _MAX_BYTES)
+    tree, lines = parse(text, path, "configuration")
     origins: dict[KeyPath, str] = {at: f"{path}:{line}" for at, line in lines.items() if _is_value(tree, at)}
     problems = list(_overlay(tree, environ, origins))
     if problems:
@@ -144,33 +144,6 @@ def find_folder(environ: Mapping[str, str], path: Path | None = None) -> Path:
     if path is None and (named := environ.get(f"{PREFIX}CONFIG")):
         path = Path(named)
     return platformdirs.user_config_path("posturewatch", appauthor=False) if path is None else path.parent
-
-
-def _read_text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"{path}: the configuration cannot be read: {error.strerror}") from error
-    if len(content) > _MAX_BYTES:
-        raise ConfigError(f"{path}: too large for a configuration (over {_MAX_BYTES} bytes)")
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"{path}:{line}: not UTF-8 text; save the file as UTF-8") from error
-
-
-def _parse(text: str, path: Path | None) -> tuple[dict[str, Any], dict[KeyPath, int]]:
-    try:
-        return tomllib.loads(text), locate_keys(text)
-    except tomllib.TOMLDecodeError as error:
-        match = re.fullmatch(r"(.*) \(at line (\d+), column \d+\)", str(error), re.DOTALL)
-        line = match[2] if match else str(text.count("\n") + 1)
-        reason = match[1] if match else str(error).removesuffix(" (at end of document)")
-        raise ConfigError(f"{path}:{line}: not TOML: {' '.join(reason.split())}") from error
-    except RecursionError as error:
-        raise ConfigError(f"{path}: not a configuration: nested too deep") from error
 
 
 def _overlay(tree: dict[str, Any], environ: Mapping[str, str], origins: dict[KeyPath, str]) -> Iterator[str]:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from posturewatch.config.places import find_line, locate_keys
+from posturewatch.config.places import find_line
+from posturewatch.config.toml_files import parse, read_text
 from posturewatch.drivers import USER_FOLDER, discover
 from posturewatch.drivers.described import DescribedFamily
 from posturewatch.drivers.preset_checks import find_problems, to_preset
@@ -58,7 +58,7 @@ def _load(folder: Path) -> Iterator[tuple[DescribedFamily, str]]:
     loaded = []
     for path in paths:
         try:
-            entries = _read_file(path)
+            entries = parse_presets(read_text(path, "preset", _MAX_BYTES), str(path))
         except ConfigError as error:
             problems += str(error).splitlines()
             continue
@@ -72,32 +72,9 @@ def _load(folder: Path) -> Iterator[tuple[DescribedFamily, str]]:
     yield from loaded
 
 
-def _read_file(path: Path) -> list[tuple[DescribedFamily, str]]:
-    try:
-        with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"{path}: the preset cannot be read: {error.strerror}") from error
-    if len(content) > _MAX_BYTES:
-        raise ConfigError(f"{path}: too large for a preset (over {_MAX_BYTES} bytes)")
-    try:
-        return parse_presets(content.decode("utf-8"), str(path))
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"{path}:{line}: not UTF-8 text; save the file as UTF-8") from error
-
-
 def parse_presets(text: str, path: str) -> list[tuple[DescribedFamily, str]]:
     """The presets of one file with their places; `path` names it in errors."""
-    try:
-        tree, lines = tomllib.loads(text), locate_keys(text)
-    except tomllib.TOMLDecodeError as error:
-        match = re.fullmatch(r"(.*) \(at line (\d+), column \d+\)", str(error), re.DOTALL)
-        line = match[2] if match else str(text.count("\n") + 1)
-        reason = match[1] if match else str(error).removesuffix(" (at end of document)")
-        raise ConfigError(f"{path}:{line}: not TOML: {' '.join(reason.split())}") from error
-    except RecursionError as error:
-        raise ConfigError(f"{path}: not a preset: nested too deep") from error
+    tree, lines = parse(text, path, "preset")
     found, problems = [], []
     for name, table in tree.items():
         place = _place(path, lines, (name,))
