@@ -7,7 +7,7 @@ import itertools
 import json
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from posturewatch.core.body import Body
@@ -303,6 +303,7 @@ def test_saving_and_loading_anywhere_changes_nothing(manners, script, save_at):
 
 @settings(max_examples=200)
 @given(MANNERS, st.lists(ACTS | ASKS | JUMPS, max_size=20))
+@example(AS_DUE, [("meet", 4), ("meet", 4)])  # a meeting that ended by itself begins anew
 def test_doing_nothing_quickly_is_the_same_as_deciding_every_second(manners, script):
     quick, slow = Day(manners).play(script), Day(manners, always_decide=True).play(script)
     assert repr(quick.events) == repr(slow.events)

@@ -281,7 +281,8 @@ def find_wake(turn: Turn, period_until_ns: int) -> int:
     if state.cycle is not None and turn.body.bout is BoutPhase.EXCURSION:
         return 0
     moments = [now_ns + to_ns(LONGEST_SLEEP_S), state.day_check_ns, period_until_ns, state.free_ns]
-    moments += [state.declared_until_ns, state.wearer_hold_until_ns, find_quiet(state, turn.settings, now_ns)[1]]
+    moments += [state.declared_until_ns, state.wearer_hold_until_ns, state.surroundings_until_ns]
+    moments.append(find_quiet(state, turn.settings, now_ns)[1])
     if state.cycle is not None:
         moments += [state.timer_ns, state.expires_ns]
         moments.append(state.timer_ns + to_ns(turn.settings.reminding.prompt_expires_s))
