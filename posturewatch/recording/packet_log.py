@@ -73,7 +73,7 @@ class RecordingWriter:
         try:
             raw = path.open("xb")
         except OSError as error:
-            raise RecordingError(f"{path}: the recording cannot be made ({error.strerror})") from error
+            raise RecordingError(f"{path}: the recording cannot be made: {_why_not(error)}") from error
         self._raw = raw
         self._file: BinaryIO | gzip.GzipFile = (
             gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, filename="") if _is_gzip(path) else raw
@@ -241,6 +241,14 @@ class RecordingReader:
         if not isinstance(content, dict):
             raise RecordingError(f"{self.path}:{number}: the line is not a JSON object")
         return content
+
+
+def _why_not(error: OSError) -> str:
+    if isinstance(error, FileExistsError):
+        return "it is there already, and is not overwritten; name another one"
+    if isinstance(error, FileNotFoundError):
+        return "its folder is not there; make it first"
+    return str(error.strerror)
 
 
 def _is_gzip(path: Path) -> bool:

@@ -244,6 +244,21 @@ async def test_notifications_that_come_twice_are_dropped(on_the_air):
     assert heard.is_whole("counted")
 
 
+async def test_packets_that_come_twice_late_or_too_long_are_counted_and_the_stream_goes_on(on_the_air):
+    async with on_the_air("counted") as air, listening(air, bound(air, "counted", "counted")) as heard:
+        health = heard.source.health["counted"]
+        await heard.more("counted", 5)
+        for how, counter in (("repeat", "repeated"), ("swap", "repeated"), ("pad", "undecodable")):
+            before = getattr(health, counter)
+            await air.do(f"disturb counted {how}")
+            await heard.until(lambda counter=counter, before=before: getattr(health, counter) >= before + 3)
+        await air.do("disturb counted none")
+        await heard.more("counted", 5)
+    numbers = [batch.seq for batch in heard.batches("counted")]
+    assert numbers == sorted(set(numbers))
+    assert heard.links("counted") == [True]
+
+
 # ---------------------------------------------------------------- laid aside
 
 

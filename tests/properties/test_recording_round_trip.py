@@ -187,5 +187,7 @@ def test_recording_stops_at_its_bound(tmp_path, caplog):
 
 def test_recording_never_overwrites(tmp_path):
     path = write_all(tmp_path / "a.jsonl", [])
-    with pytest.raises(RecordingError, match="cannot be made"):
+    with pytest.raises(RecordingError, match="is there already, and is not overwritten"):
         RecordingWriter(path, HEADER)
+    with pytest.raises(RecordingError, match="folder is not there; make it"):
+        RecordingWriter(tmp_path / "none" / "a.jsonl", HEADER)
