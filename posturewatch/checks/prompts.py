@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from posturewatch.checks import Finding, Group, ok, warn
-from posturewatch.config.model import PROMPTS
+from posturewatch.config.values import PROMPTS
 
 if TYPE_CHECKING:
     from posturewatch.checks import Subject

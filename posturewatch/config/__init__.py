@@ -6,17 +6,8 @@
 from posturewatch.config.calibration import kept_path, read_calibration, read_kept, write_calibration
 from posturewatch.config.core_settings import to_mapped_topics
 from posturewatch.config.loading import LoadedConfig, find_file, find_folder, load
-from posturewatch.config.model import (
-    Bluetooth,
-    Broker,
-    Config,
-    HomeAssistant,
-    Log,
-    RemindingManners,
-    Sensor,
-    Storage,
-    Wearer,
-)
+from posturewatch.config.model import Bluetooth, Broker, Config, HomeAssistant, Log, Storage
+from posturewatch.config.wearer import RemindingManners, Sensor, Wearer
 
 __all__ = [
     "Bluetooth",

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from posturewatch.config.model import Config, Sensor
+    from posturewatch.config.model import Config
     from posturewatch.config.places import Path as KeyPath
+    from posturewatch.config.wearer import Sensor
     from posturewatch.drivers import Family
 
 

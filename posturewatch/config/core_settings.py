@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from posturewatch.config.model import Sensor, Wearer
+    from posturewatch.config.wearer import Sensor, Wearer
     from posturewatch.drivers.bound import BoundSensor
 
 _DAY_S = 86_400

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 from pydantic import SecretStr, create_model
 from pydantic_core import PydanticUndefined
 
-from posturewatch.config.model import Config, Section
+from posturewatch.config.model import Config
+from posturewatch.config.values import Section
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

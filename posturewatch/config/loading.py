@@ -25,8 +25,8 @@ from posturewatch.mqtt.settings import MQTT_5, MQTT_311, MqttSettings, TlsSettin
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from posturewatch.config.model import Wearer
     from posturewatch.config.places import Path as KeyPath
+    from posturewatch.config.wearer import Wearer
     from posturewatch.core.settings import Settings
     from posturewatch.drivers.bound import BoundSensor
 

@@ -13,8 +13,8 @@ import pytest
 
 from posturewatch.app import Given, run
 from posturewatch.clock import ScaledClock
+from posturewatch.config import Broker, Config, RemindingManners, Sensor, Storage, Wearer
 from posturewatch.config.loading import LoadedConfig
-from posturewatch.config.model import Broker, Config, RemindingManners, Sensor, Storage, Wearer
 from posturewatch.signals import Signals
 from posturewatch.types import NS_PER_S, Placement
 

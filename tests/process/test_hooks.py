@@ -15,7 +15,7 @@ import pytest
 from testbench.waiting import until
 
 from posturewatch.config import load
-from posturewatch.config.model import PROMPTS
+from posturewatch.config.values import PROMPTS
 from posturewatch.errors import ConfigError
 from posturewatch.publishing.messages import Topics, for_event
 from posturewatch.publishing.payloads import Reminder
