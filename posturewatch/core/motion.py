@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from posturewatch.types import Motion, Placement
 
 if TYPE_CHECKING:
-    from posturewatch.core.features import Row
+    from posturewatch.core.bouts import Direction
     from posturewatch.core.settings import Detection
 
 GAIT_MIN = 0.3  # autocorrelation
@@ -57,9 +57,11 @@ def params_of(detection: Detection, placement: Placement) -> MotionParams:
     return MotionParams(detection.moving_sd_mg, math.cos(math.radians(detection.micro_theta_deg)), placement in HAND)
 
 
-def step(state: MotionState, row: Row, follows: bool, params: MotionParams) -> Motion:
+def step(
+    state: MotionState, epoch: int, up: Direction, sd_mg: float, gait: float, follows: bool, params: MotionParams
+) -> Motion:
     """Classify one second; `follows` says that the second before was seen."""
-    epoch, _, _, _, _, up_x, up_y, up_z, sd_mg, gait, _ = row
+    up_x, up_y, up_z = up
     history = (((state.history << 1) if follows else 0) | (sd_mg > params.moving_sd_mg)) & 7
     state.history = history
     if up_x * state.ref_x + up_y * state.ref_y + up_z * state.ref_z < params.cos_micro:

@@ -71,14 +71,14 @@ def _observe(
     state: State, sensor: SensorState, row: Row, params: SensorParams, settings: Settings, events: list[Event]
 ) -> None:
     """What one second of one sensor says."""
-    epoch, _, _, _, norm_g, up_x, up_y, up_z, _, _, _ = row
+    epoch, x_g, y_g, z_g, norm_g, up_x, up_y, up_z, sd_mg, gait, band = row
     follows = epoch - sensor.last_epoch <= HOLD_S
     if not follows:
         wear.restart(sensor.wear, epoch * NS_PER_S)
     sensor.last_epoch = epoch
-    sensor.now_motion = moves = motion.step(sensor.motion, row, follows, params.motion)
-    changed = wear.step(sensor.wear, row, params.wear)
     up = (up_x, up_y, up_z)
+    sensor.now_motion = moves = motion.step(sensor.motion, epoch, up, sd_mg, gait, follows, params.motion)
+    changed = wear.step(sensor.wear, epoch, x_g, y_g, z_g, sd_mg, band, params.wear)
     upright = params.posture.up
     tolerance_g = params.norm_tolerance_g
     calm = (moves is _STILL or moves is _MICRO) and (

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from posturewatch.types import NS_PER_S, Wear
 
 if TYPE_CHECKING:
-    from posturewatch.core.features import Band, Row
+    from posturewatch.core.features import Band
 
 SLOT_S = 10
 TURN_COS = math.cos(math.radians(0.15))
@@ -102,9 +102,17 @@ def restart(state: WearState, now_ns: int) -> None:
     state.started_ns = state.still_from_ns = now_ns
 
 
-def step(state: WearState, row: Row, params: WearParams) -> tuple[Wear, int] | None:
+def step(
+    state: WearState,
+    epoch: int,
+    x_g: float,
+    y_g: float,
+    z_g: float,
+    sd_mg: float,
+    band: Band | None,
+    params: WearParams,
+) -> tuple[Wear, int] | None:
     """Take one second.  A changed wear state comes back with the moment it began, which may be minutes ago."""
-    epoch, x_g, y_g, z_g, _, _, _, _, sd_mg, _, band = row
     changed = None
     if epoch >= state.next_epoch or epoch < state.next_epoch - SLOT_S:
         if state.frames >= SLOT_MIN_FRAMES:
