@@ -74,9 +74,18 @@ def _print(answer: dict[str, Any], as_json: bool) -> None:
         key = f" {answer['key']}" if answer.get("key") else ""
         raise CommandError(f"{answer['wearer']}: {answer['action']}{key}: {answer['error']}")
     if not as_json:
-        value = answer["value"]
-        shown = "" if value is None else f", {value:g}" if isinstance(value, float) else f", {value}"
-        click.echo(f"{answer['wearer']}: {answer['action'].replace('_', ' ')}: done{shown}")
+        click.echo(
+            f"{answer['wearer']}: {answer['action'].replace('_', ' ')}: {_word(answer['action'], answer['value'])}"
+        )
+
+
+def _word(action: str, value: object) -> str:
+    """What was done, with the figure that the request may have been bounded to."""
+    if isinstance(value, bool) and action != "set":  # whether there was something to end
+        return "done" if value else "nothing to end"
+    if isinstance(value, float):
+        return f"done, for {value:.0f} min" if action in ("hold", "pause", "snooze") else f"done, {value:g}"
+    return "done" if value is None else f"done, {value}"
 
 
 def read_when(when: str | None) -> dict[str, Any]:

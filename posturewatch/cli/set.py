@@ -12,10 +12,10 @@ from posturewatch.errors import UsageError
 
 @click.command("set")
 @click.argument("key")
-@click.argument("value")
+@click.argument("value", nargs=-1, required=True)
 @request()
-def command(key: str, value: str) -> Asks:
+def command(key: str, value: tuple[str, ...]) -> Asks:
     """Set KEY to VALUE: static_limit_min, sedentary_limit_min, level, top_rung, quiet_hours or reminders."""
     if not re.fullmatch(r"\w{1,40}", key):
         raise UsageError(f"{key!r} cannot be set; give a name like static_limit_min")
-    return f"set/{key}", {"value": value}
+    return f"set/{key}", {"value": " ".join(value)}

@@ -63,6 +63,8 @@ async def listening(path: Path, answers: Mapping[str, Answerer]) -> AsyncIterato
         visits.add(writer)
         try:
             await _serve(reader, writer, answers)
+        except asyncio.CancelledError:
+            pass  # the daemon ends while somebody waits for an answer; nobody awaits this task, asyncio would complain
         finally:
             visits.discard(writer)
             writer.close()

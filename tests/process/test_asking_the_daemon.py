@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import stat
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -24,17 +25,34 @@ def say(start: Callable[..., Any], daemon: Any, *words: str, at_broker: bool = F
 
 @pytest.mark.parametrize("at_broker", [False, True], ids=["control socket", "broker"])
 def test_what_is_asked_for_is_done_and_said(daemon: Any, start: Callable[..., Any], at_broker: bool) -> None:
-    assert say(start, daemon, "hold", "45", "--reason", "reading", at_broker=at_broker) == (0, "me: hold: done, 45", "")
+    held = say(start, daemon, "hold", "45", "--reason", "reading", at_broker=at_broker)
+    assert held == (0, "me: hold: done, for 45 min", "")
     daemon.ears.until("me/state", lambda state: state["hold_reason"] == "reading")
     code, output, _ = say(start, daemon, "release", "--json", at_broker=at_broker)
     assert (code, json.loads(output)["value"]) == (0, True)
     daemon.ears.until("me/state", lambda state: state["hold_reason"] is None, since=len(daemon.ears.heard) - 3)
     assert say(start, daemon, "set", "static_limit_min", "25", at_broker=at_broker)[0] == 0
     daemon.ears.until("me/settings", lambda settings: settings["static_limit_min"] == 25.0)
+    days = say(start, daemon, "set", "quiet_hours", "mon-fri", "20:00-07:00", at_broker=at_broker)  # without quotes
+    assert days == (0, "me: set: done, mon-fri 20:00-07:00", "")
+    assert say(start, daemon, "resume", at_broker=at_broker) == (0, "me: resume: nothing to end", "")
     code, output, errors = say(start, daemon, "snooze", "7", at_broker=at_broker)
     assert (code, output) == (3, "")
     assert errors == "posturewatch: me: snooze: no reminder is open that could be snoozed"
     assert say(start, daemon, "ack", "--wearer", "bob", at_broker=at_broker)[0] == 3
+
+
+def test_the_end_of_the_daemon_while_somebody_waits_for_an_answer_is_no_fault(daemon: Any, tmp_path: Path) -> None:
+    (door,) = (tmp_path / "posturewatch").glob("*.sock")
+    asked = {"request": "command", "wearer": "me", "kind": "do", "word": "calibrate", "payload": "PRESS"}
+    with socket.socket(socket.AF_UNIX) as visitor:
+        visitor.connect(str(door))
+        visitor.sendall(json.dumps(asked).encode() + b"\n")
+        visitor.settimeout(0.5)
+        with pytest.raises(TimeoutError):  # it takes ten seconds of samples
+            visitor.recv(1)
+        assert daemon.end(signal.SIGTERM) == 0
+    assert "Traceback" not in daemon.say()
 
 
 def test_what_was_held_and_set_is_kept_over_a_kill_a_moment_later(
