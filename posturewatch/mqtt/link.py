@@ -52,6 +52,7 @@ REFUSALS = {  # CONNACK codes that waiting does not cure
 }
 MAX_INCOMING = 100
 NOT_SPOKEN = 132
+QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux has it
 AGAIN_S = 0.3  # a broker that is just ending closes connections, too
 _told_old: set[str] = set()  # addresses of brokers without MQTT 5 that the log named
 
@@ -106,7 +107,8 @@ class Link:
     def _watch_acknowledgements(self) -> None:
         """Notice refused publishes, which the library takes for successes."""
 
-        def on_publish(_client: PahoClient, _userdata: object, mid: int, code: ReasonCode, _: Properties) -> None:
+        def on_publish(client: PahoClient, _userdata: object, mid: int, code: ReasonCode, _: Properties) -> None:
+            _hurry(client)
             acknowledged = self._unacknowledged.pop(mid, None)
             if acknowledged is not None and not acknowledged.done():
                 acknowledged.set_result(str(code) if code.value >= LEAST_REFUSAL else None)
@@ -116,7 +118,8 @@ class Link:
     def _watch_messages(self) -> None:
         """Put what comes into an inbox of our own: the library makes a task for each message."""
 
-        def on_message(_client: PahoClient, _userdata: object, message: MQTTMessage) -> None:
+        def on_message(client: PahoClient, _userdata: object, message: MQTTMessage) -> None:
+            _hurry(client)
             self._inbox.put(_received(message))
 
         while not self._client._queue.empty():  # what came before us
@@ -419,6 +422,18 @@ def _write_soon(client: aiomqtt.Client) -> None:
         loop.call_soon(write, sock)
 
     paho.on_socket_register_write = register
+
+
+def _hurry(paho: PahoClient) -> None:
+    """Confirm to the broker's system what was read.
+
+    Most brokers let a small packet wait until the one before is confirmed, and a system that is left alone does that
+    40 ms late.  It has to be asked anew each time.
+    """
+    sock = paho.socket()
+    if isinstance(sock, socket.socket) and QUICK_ACK is not None:
+        with contextlib.suppress(OSError):  # it is lost, as the next read will tell
+            sock.setsockopt(socket.IPPROTO_TCP, QUICK_ACK, 1)
 
 
 def _heed(disconnected: asyncio.Future[None]) -> None:
