@@ -280,9 +280,7 @@ def find_wake(turn: Turn, period_until_ns: int) -> int:
         return 0
     if state.cycle is not None and turn.body.bout is BoutPhase.EXCURSION:
         return 0
-    moments = [state.day_check_ns, period_until_ns, state.free_ns]
-    if not turn.settings.reminding.as_due:  # what is shown may wander while a clock rests; nobody looks at a replay
-        moments.append(now_ns + to_ns(LONGEST_SLEEP_S))
+    moments = [now_ns + to_ns(LONGEST_SLEEP_S), state.day_check_ns, period_until_ns, state.free_ns]
     moments += [state.declared_until_ns, state.wearer_hold_until_ns, state.surroundings_until_ns]
     moments.append(find_quiet(state, turn.settings, now_ns)[1])
     if state.cycle is not None:
