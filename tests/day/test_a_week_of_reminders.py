@@ -33,6 +33,8 @@ from posturewatch.types import (
     Concluded,
     Happened,
     Level,
+    Motion,
+    MotionChanged,
     Placement,
     Prompt,
     ReminderPhase,
@@ -40,6 +42,9 @@ from posturewatch.types import (
     Surroundings,
     Tick,
     Verb,
+    Wear,
+    WearChanged,
+    WearRevised,
     Withdrawn,
 )
 
@@ -196,6 +201,18 @@ def why_wrong(worker: Worker, prompt: Prompt) -> str:
     if any(from_ns <= prompt.t_ns < to_ns for from_ns, to_ns in worker.holds):
         return "in a hold"
     return "" if doing == "type" else {"walk": "moving", "on_desk": "off body", "nothing": "no data"}.get(doing, doing)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_detector_also_knew_that_the_body_was_at_rest_and_the_sensor_worn(seed):
+    motion, wear = Motion.UNKNOWN, Wear.UNKNOWN
+    for event in week(seed).events:
+        if isinstance(event, MotionChanged):
+            motion = event.state
+        elif isinstance(event, WearChanged | WearRevised):
+            wear = event.state
+        elif isinstance(event, Prompt):
+            assert (motion in (Motion.STILL, Motion.MICRO), wear) == (True, Wear.WORN), event
 
 
 def unasked(seed: int) -> list[Prompt]:
