@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,24 +34,10 @@ HERE = Path(__file__).parent
 PATIENCE_S = 40.0  # an emulated processor is slow
 START_S = 120.0  # and slowest when a program imports what it needs
 PROGRAM = [sys.executable, "-m", "posturewatch"]
-DEVICES = ("counted", "ruuvi", "polar_h10")
+# As scripts/bluez_vm/guest_init starts them.
 COUNTED_BOARD, RUUVI_TAG, POLAR_H10 = (f"C0:5E:00:00:00:{number:02X}" for number in (1, 2, 3))
 DONGLE = "00:5E:AA:FF:00:01"  # the simulator's
-COUNTED = """
-[counted]
-title = "Board with counted packets"
-kind = "notify"
-match.service_uuid = "5e500010-7077-4d53-9a1b-0c5d2e8f4a10"
-service = "5e500010-7077-4d53-9a1b-0c5d2e8f4a10"
-char = "5e500011-7077-4d53-9a1b-0c5d2e8f4a10"
-type = "i16"
-offset = 6
-repeat = "rest"
-unit = "mg"
-rate_hz = 50
-seq = { offset = 0, type = "u16" }
-time = { offset = 2, type = "u32", unit = "ms" }
-"""
+COUNTED = (files("posturewatch_sim") / "peripherals/counted.toml").read_text()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -151,20 +138,28 @@ def adapter(adapter_of: Callable[[str], Adapter]) -> Adapter:
 class Simulator:
     """Virtual sensors behind /dev/vhci, as `posturewatch simulate` offers them, and what can be done to them."""
 
-    def __init__(self, folder: Path, scenario: str, *devices: str, speed: float = 1.0) -> None:
+    def __init__(self, folder: Path) -> None:
+        """One that runs already, and has its control socket there."""
         self._control = folder / "control"
         self._said = folder / "simulator.log"
-        wanted = (part for device in devices for part in ("--device", device))
-        where = ("--transport", "vhci", "--control", str(self._control))
-        command = ["simulate", scenario, "--seed", "1", "--speed", str(speed), *where, *wanted]
-        with self._said.open("wb") as said:
-            self._process = subprocess.Popen([*PROGRAM, *command], stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def start(cls, folder: Path, scenario: str, device: str, speed: float) -> Simulator:
+        """One more."""
+        simulator = cls(folder)
+        where = ("--transport", "vhci", "--control", str(simulator._control), "--device", device)
+        command = [*PROGRAM, "simulate", scenario, "--seed", "1", "--speed", str(speed), *where]
+        with simulator._said.open("wb") as said:
+            simulator._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+        return simulator
 
     def wait(self) -> None:
         """Until it obeys."""
         deadline_s = time.monotonic() + START_S
         while not self._control.exists():
-            if time.monotonic() > deadline_s or self._process.poll() is not None:
+            has_ended = self._process is not None and self._process.poll() is not None
+            if time.monotonic() > deadline_s or has_ended:
                 pytest.fail(f"the simulator did not come: {self._said.read_text()}")
             time.sleep(0.1)
 
@@ -191,23 +186,17 @@ class Simulator:
             await asyncio.sleep(0.1)
 
     def end(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def starting_simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
-    """Started once and before all: in an emulated processor that takes ten seconds."""
-    simulator = Simulator(tmp_path_factory.mktemp("simulator"), "office-day", *DEVICES)
-    yield simulator
-    simulator.end()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
 
 @pytest.fixture(scope="session")
-def running_simulator(starting_simulator: Simulator) -> Simulator:
-    """Which obeys."""
-    starting_simulator.wait()
-    return starting_simulator
+def running_simulator() -> Simulator:
+    """The one that the guest started before the tests."""
+    simulator = Simulator(Path(os.environ["SIMULATOR"]))
+    simulator.wait()
+    return simulator
 
 
 @pytest_asyncio.fixture
@@ -224,8 +213,8 @@ def start_simulator(tmp_path: Path) -> Iterator[Callable[..., Simulator]]:
     """Other simulators, which end with the test."""
     running: list[Simulator] = []
 
-    def start(scenario: str, *devices: str, speed: float) -> Simulator:
-        running.append(Simulator(tmp_path, scenario, *devices, speed=speed))
+    def start(scenario: str, device: str, speed: float) -> Simulator:
+        running.append(Simulator.start(tmp_path, scenario, device, speed))
         running[-1].wait()
         return running[-1]
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio
 
+NOTICED_S, RECOVERED_S = 10.0, 12.0  # in an emulated processor; elsewhere it takes a second, and less than five
 COUNTED_DATA = "5e500011-7077-4d53-9a1b-0c5d2e8f4a10"
 
 
@@ -130,6 +131,8 @@ async def test_every_packet_arrives_once_through_sockets_too(listen, counted):
 async def test_what_bluez_remembers_of_former_firmware_is_forgotten_by_itself(simulator, listen, counted, caplog):
     simulator.obey("firmware counted former")
     device = await BleakScanner.find_device_by_address(counted.address, 30.0)
+    await BleakClient(device).unpair()  # what it remembers of the tests before
+    device = await BleakScanner.find_device_by_address(counted.address, 30.0)
     async with BleakClient(device) as client:
         assert client.services.get_characteristic(COUNTED_DATA) is None
     simulator.obey("firmware counted new")
@@ -175,3 +178,16 @@ async def test_the_adapter_may_be_pulled_and_plugged_in(adapter, simulator, list
         await heard.more("counted", 5)
         await heard.more("tag", 2)
         assert heard.source.health["counted"].repeated == 0
+
+
+async def test_the_adapter_may_be_pulled_while_the_sensor_is_away(adapter, simulator, listen, counted, caplog):
+    async with listen(counted) as heard:
+        await heard.more("counted", 5)
+        simulator.obey("lose counted")
+        await heard.until(lambda: not heard.links("counted")[-1])
+        simulator.obey("unplug")
+        await heard.until(lambda: "no Bluetooth adapter is there" in caplog.text, within_s=NOTICED_S)
+        simulator.obey("plug")
+        simulator.obey("back counted")
+        await adapter.switch(on=True)
+        await heard.more("counted", 1, within_s=RECOVERED_S)
