@@ -70,7 +70,7 @@ class Supervisor:
                 await self._stream_once()
             except SourceError as error:
                 self._miss(error)
-                await self._patience.pause(_least_pause_s(error))
+                await self._patience.pause(least_pause_s(error))
             else:
                 await self._lie_aside()
 
@@ -257,7 +257,8 @@ class Supervisor:
             log.warning("%s; trying again", text)
 
 
-def _least_pause_s(error: SourceError) -> float:
+def least_pause_s(error: SourceError) -> float:
+    """How long whoever failed so should be left alone at least."""
     if isinstance(error, OutOfSlots):
         return CONNECTIONS_FULL_S
     if isinstance(error, RadioUnavailable):
