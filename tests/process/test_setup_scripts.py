@@ -94,3 +94,17 @@ def test_what_the_tests_leave_out_without_mosquitto_is_told_loudly(machine, user
     assert "left out: access lists, restart, freeze, refusal" in result.stderr
     assert "without dbus desktop notifications" in result.stderr
     assert ("no network" in result.stderr) == (user == 0)
+
+
+@pytest.mark.parametrize(
+    ("purpose", "installed"),
+    [("run", ["-e .[broker]"]), ("test", ["-r requirements-dev.lock", "--no-deps -e ."])],
+)
+def test_a_demonstration_installs_less_than_the_tests_and_a_second_time_nothing(machine, purpose, installed):
+    asked = machine / "asked"
+    notes = f'"-m venv") mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;; "-m pip") echo "$@" >>{asked} ;;'
+    python = install(machine, "python-noting", f'case "$1 $2" in {notes} *) exec {sys.executable} "$@" ;; esac')
+    for _ in range(2):
+        assert run(machine, "setup_venv", purpose, python=python).returncode == 0
+    said = [line.partition(" install ")[2] for line in asked.read_text().splitlines() if " install " in line]
+    assert said == installed
