@@ -35,7 +35,8 @@ class StateThrottle:
         if self._said_ns is not None and steady == self._steady:
             elapsed_ns = now_ns - self._said_ns
             wait_ns = self._max_ns if running == self._running else self._min_ns
-            if 0 <= elapsed_ns < wait_ns:  # a clock set back publishes at once
+            # Samples may come after a tick that is later than they.  A clock that was set back publishes at once.
+            if -self._min_ns < elapsed_ns < wait_ns:
                 return False
         self._said_ns, self._steady, self._running = now_ns, steady, running
         return True

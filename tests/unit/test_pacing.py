@@ -32,6 +32,17 @@ def test_when_nothing_runs_once_a_minute_is_enough() -> None:
     assert [s for s in range(150) if throttle.due(Body(), reminder_view(), START_NS + s * S)] == [0, 60, 120]
 
 
+def test_samples_that_are_older_than_the_last_tick_tell_nothing_twice() -> None:
+    throttle, body = StateThrottle(), Body(wear=Wear.WORN, motion=Motion.STILL)
+    told = []
+    for second in range(1, 101):
+        for now_s in (float(second), second - 0.3):  # the tick, then what had arrived before it
+            body.static_s = now_s
+            if throttle.due(body, reminder_view(), START_NS + int(now_s * S)):
+                told.append(now_s)
+    assert told == list(range(1, 101, 10))
+
+
 BODY_CHANGES = [
     ("wear", Wear.OFF_BODY),
     ("motion", Motion.WALKING),
