@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from posturewatch.types import Message
 
 SHOWN = ("reminder", "reason", "wear", "motion", "posture", "static_s", "sedentary_s", "load_pct")
+LONGEST = 60  # characters of a value
 
 
 def line_of(message: Message) -> str:
@@ -26,8 +27,15 @@ def line_of(message: Message) -> str:
         said = " ".join([str(payload["event_type"]), *(f"{k}={v}" for k, v in payload.get("detail", {}).items())])
     else:
         shown = SHOWN if "reminder" in payload else tuple(k for k in payload if k != "time")
-        said = " ".join(f"{k}={payload[k]}" for k in shown if payload.get(k) is not None)
+        said = " ".join(f"{k}={_shorten(payload[k])}" for k in shown if payload.get(k) is not None)
     return f"{clock}  {message.topic}  {said}"
+
+
+def _shorten(value: object) -> object:
+    """A table inside a message by its length: a description for Home Assistant has thousands of characters."""
+    if isinstance(value, dict | list) and len(str(value)) > LONGEST:
+        return f"({len(value)} entries)"
+    return value
 
 
 def build(context: SinkContext) -> LinesSink:
