@@ -59,6 +59,7 @@ CANCEL_S = 2.0  # the sink's own goodbye is shorter
 READY_S = 10.0  # a service is ready without its broker, too
 BIRTH_DELAY_S = (0.1, 2.0)
 SAVE_GAP_S = 1.0
+SENDING_NS = 5 * NS_PER_S  # of real time
 TABLES_NS = 86_400 * NS_PER_S  # local time tables are renewed daily
 MOST_BROKER_DEATHS = 5
 STEADY_NS = 600 * NS_PER_S
@@ -115,7 +116,7 @@ class App:
         self._access = access
         self._loaded = given.loaded
         self._topics = Topics(access.publish.base_topic)
-        self._outbox = Outbox(self._clock.now_ns)
+        self._outbox = Outbox(self._expired_ns)
         config, now_ns = given.loaded.config, self._clock.now_ns
         self._local = build_local_sinks(config, now_ns, given.speed, self._answer)
         self._outlets = Outlets([self._outbox, *(local.outbox for local in self._local)])
@@ -161,6 +162,10 @@ class App:
         settings = replace(settings, sensors=tuple(kept))
         late = [replace(sensor, lateness_ns=round(sensor.lateness_ns * speed)) for sensor in settings.sensors]
         return settings if speed <= 1.0 else replace(settings, sensors=tuple(late))
+
+    def _expired_ns(self) -> int:
+        """Until when messages have expired.  A fast clock does not make the way to the broker any faster."""
+        return self._clock.now_ns() - round((self._given.speed - 1.0) * SENDING_NS)
 
     def _build_sources(self) -> Sources:
         """Each sensor's samples go into its wearer's queue."""

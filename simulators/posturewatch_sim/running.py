@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,14 +55,24 @@ class Process:
         """Its log so far."""
         return self._errors.read_text("utf-8", "replace")
 
-    def until(self, happened: Callable[[], Any], what: str, within_s: float = PATIENCE_S) -> Any:
-        """Poll until `happened` gives something; `NotAsExpected` when the time is up or the process has ended."""
+    def until(
+        self,
+        happened: Callable[[], Any],
+        what: str,
+        within_s: float = PATIENCE_S,
+        *,
+        instead: Callable[[], str] = str,
+    ) -> Any:
+        """Poll until `happened` gives something; `NotAsExpected` when the time is up or the process has ended.
+
+        `instead` says what happened instead, at the end.
+        """
         end_s = time.monotonic() + within_s
         while not (found := happened()):
             if self.process.poll() is not None:
                 raise NotAsExpected(f"posturewatch ended with {self.process.returncode}: {self.said}")
             if time.monotonic() > end_s:
-                raise NotAsExpected(f"{what}: not within {within_s:g} s; {self.said}")
+                raise NotAsExpected(f"{what}: not within {within_s:g} s; {instead()}{self.said}")
             time.sleep(POLL_S)
         return found
 
@@ -80,7 +90,7 @@ class RunningPosturewatch:
     """A posturewatch at work, and a client at its broker that hears everything below the base topic."""
 
     def __init__(self, process: Process, address: tuple[str, int], login: Login | None, topic: str) -> None:
-        """Connects; the broker must be there."""
+        """Connects; the broker must be there.  Commands are heard from then on."""
         self.process = process
         self.host, self.port = address
         self.login = login
@@ -95,9 +105,13 @@ class RunningPosturewatch:
         self._client.on_connect = lambda client, *_: client.subscribe(f"{topic}/#", 1)
         self._client.on_subscribe = lambda *_: subscribed.set()
         self._client.on_message = lambda _client, _data, message: self._hear(message)
-        self._client.connect(*address)
+        try:
+            self._client.connect(*address)
+        except OSError as error:
+            raise NotAsExpected(f"broker {self.host}:{self.port} cannot be reached: {error}") from None
         self._client.loop_start()
         process.until(subscribed.is_set, f"broker {self.host}:{self.port}")
+        self.until("bridge/state", lambda word: word == "online")
 
     def _hear(self, message: paho.MQTTMessage) -> None:
         text = message.payload.decode("utf-8", "replace")
@@ -116,7 +130,7 @@ class RunningPosturewatch:
         def found() -> list[Any]:
             return [payload for payload in self.payloads(topic) if fits(payload)][:1]
 
-        return self.process.until(found, f"{topic}; heard {self.heard[-5:]}", within_s)[0]
+        return self.process.until(found, topic, within_s, instead=lambda: f"heard at last {self.heard[-5:]}; ")[0]
 
     def publish(self, topic: str, payload: Any = "") -> None:
         """Say something below the base topic; what is not text or bytes goes as JSON."""
@@ -165,7 +179,8 @@ def start_radio(
     kinds = [word for device in devices or ("polar_h10",) for word in ("--device", device)]
     where = ["--transport", f"unix:{folder / 'air'}", "--control", str(folder / "control")]
     play = ["simulate", str(scenario), "--seed", str(seed), "--speed", str(speed)]
-    return VirtualRadio(Process(folder, *play, *where, *kinds), folder)
+    with _stopped_on_failure(Process(folder, *play, *where, *kinds)) as process:
+        return VirtualRadio(process, folder)
 
 
 def start_demo(  # noqa: PLR0913  # all but the first two are named
@@ -182,10 +197,11 @@ def start_demo(  # noqa: PLR0913  # all but the first two are named
     if broker is not None:
         words += ["--broker", broker]
         words += ["--username", login[0], "--password-file", str(_keep(folder, login))] if login is not None else []
-        return RunningPosturewatch(Process(folder, *words, TMPDIR=str(folder)), _address(broker), login, DEMO_TOPIC)
-    process = Process(folder, *words, TMPDIR=str(folder))
-    port, user, password = process.until(lambda: LOGIN.search(process.said), "the broker of the demo").groups()
-    return RunningPosturewatch(process, ("127.0.0.1", int(port)), (user, password), USUAL_TOPIC)
+    with _stopped_on_failure(Process(folder, *words, TMPDIR=str(folder))) as process:
+        if broker is not None:
+            return RunningPosturewatch(process, _address(broker), login, DEMO_TOPIC)
+        port, user, password = process.until(lambda: LOGIN.search(process.said), "the broker of the demo").groups()
+        return RunningPosturewatch(process, ("127.0.0.1", int(port)), (user, password), USUAL_TOPIC)
 
 
 def start_daemon(
@@ -200,11 +216,22 @@ def start_daemon(
         settings["BROKER__HOST"] = host
     if login is not None:
         settings |= {"BROKER__USERNAME": login[0], "BROKER__PASSWORD_FILE": str(_keep(folder, login))}
-    process = Process(folder, "run", "--config", str(path), **{f"POSTUREWATCH_{k}": v for k, v in settings.items()})
-    if broker is None:
-        process.until(lambda: "embedded broker: " in process.said, "the embedded broker")
-        login = USER, (folder / "state" / PASSWORD_FILE).read_text("ascii").strip()
-    return RunningPosturewatch(process, (host, port), login, USUAL_TOPIC)
+    environ = {f"POSTUREWATCH_{name}": value for name, value in settings.items()}
+    with _stopped_on_failure(Process(folder, "run", "--config", str(path), **environ)) as process:
+        if broker is None:
+            process.until(lambda: "embedded broker: " in process.said, "the embedded broker")
+            login = USER, (folder / "state" / PASSWORD_FILE).read_text("ascii").strip()
+        return RunningPosturewatch(process, (host, port), login, USUAL_TOPIC)
+
+
+@contextlib.contextmanager
+def _stopped_on_failure(process: Process) -> Iterator[Process]:
+    """Who fails while it starts leaves nothing running."""
+    try:
+        yield process
+    except BaseException:
+        process.stop()
+        raise
 
 
 def _keep(folder: Path, login: Login) -> Path:

@@ -117,3 +117,25 @@ def test_what_does_not_come_fails_with_the_reason(outside):
         failed=1,
     )
     result.stdout.fnmatch_lines(["*posturewatch ended with 2: *posturewatch.toml*sensor*"])
+
+
+def test_a_command_is_heard_as_soon_as_a_fixture_is_there_and_a_failed_start_leaves_nothing_running(outside):
+    outside(
+        """
+        import os, pathlib
+
+        WEARER = "[[wearer]]\\nid = 'me'\\n[[wearer.sensor]]\\nid = 'chest'\\nplacement = 'chest'\\n"
+
+        def test_command(posturewatch_demo):
+            demo = posturewatch_demo("desk-freeze", speed=600)
+            demo.publish("wearer/demo/do/hold", {"minutes": 90, "reason": "meeting"})
+            assert demo.until("wearer/demo/result")["ok"]
+
+        def test_no_broker(posturewatch_daemon):
+            with pytest.raises(AssertionError, match="127.0.0.1:1 cannot be reached"):
+                posturewatch_daemon(WEARER, broker="127.0.0.1:1")
+            own = f"/proc/{os.getpid()}/task/{os.getpid()}/children"
+            assert pathlib.Path(own).read_text() == ""
+        """,
+        passed=2,
+    )
