@@ -23,7 +23,8 @@ from posturewatch.home_assistant.discovery import subject_of
 from posturewatch.mqtt.access import broker_of
 from posturewatch.mqtt.announcing import Announcer
 from posturewatch.mqtt.embedded_broker import DEFAULT_PORT, BrokerDied
-from posturewatch.publishing.messages import Topics, simulated_truth
+from posturewatch.publishing.messages import simulated_truth
+from posturewatch.publishing.topics import Topics
 from posturewatch.requests.control_socket import listening, socket_path
 from posturewatch.requests.desk import Desk
 from posturewatch.requests.surroundings import Neighbourhood

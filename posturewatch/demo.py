@@ -28,7 +28,7 @@ from posturewatch.config import (
 from posturewatch.errors import BrokerRefused, BrokerUnavailable, PosturewatchError
 from posturewatch.home_assistant.discovery import forget
 from posturewatch.mqtt.link import connected
-from posturewatch.publishing.messages import Topics
+from posturewatch.publishing.topics import Topics
 from posturewatch.sinks.jsonl import payload_of
 from posturewatch.sources.simulated import SimulatedSensor, find_scenario, find_upright
 from posturewatch.types import NS_PER_S, Motion, Placement

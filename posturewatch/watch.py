@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
     from posturewatch.calibrating.capturing import Capture
     from posturewatch.core.settings import Calibration, Settings
-    from posturewatch.publishing.messages import Topics
     from posturewatch.publishing.responses import LocalChannels
+    from posturewatch.publishing.topics import Topics
     from posturewatch.sinks.outbox import Outbox, Outlets
     from posturewatch.status.health import SensorHealth
     from posturewatch.types import Command, Event, Incoming, Message

@@ -16,7 +16,7 @@ from posturewatch.errors import PosturewatchError
 from posturewatch.mqtt.embedded_broker import DEFAULT_PORT, PortInUse, check_free, settings_from_outside
 from posturewatch.mqtt.link import connected, listens, tls_context
 from posturewatch.mqtt.settings import is_loopback
-from posturewatch.publishing.messages import Topics
+from posturewatch.publishing.topics import Topics
 from posturewatch.types import NS_PER_S, Message
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from posturewatch.errors import BrokerRefused, BrokerUnavailable, ConfigError, D
 from posturewatch.mqtt.embedded_broker import settings_from_outside
 from posturewatch.mqtt.link import connected
 from posturewatch.mqtt.settings import MQTT_5
-from posturewatch.publishing.messages import Topics
+from posturewatch.publishing.topics import Topics
 
 if TYPE_CHECKING:
     from posturewatch.checks import Subject

@@ -12,7 +12,8 @@ import click
 
 from posturewatch.errors import BrokerRefused
 from posturewatch.mqtt.link import connected
-from posturewatch.publishing.messages import Topics, simulated_truth
+from posturewatch.publishing.messages import simulated_truth
+from posturewatch.publishing.topics import Topics
 from posturewatch.types import Message
 
 if TYPE_CHECKING:

@@ -46,7 +46,7 @@ def command(*, yes: bool, path: Path | None, **given: Any) -> None:
     """
     from posturewatch.config import find_file, find_folder  # noqa: PLC0415  keeps `--help` quick
     from posturewatch.errors import UsageError  # noqa: PLC0415
-    from posturewatch.publishing.messages import ID_PATTERN  # noqa: PLC0415
+    from posturewatch.publishing.topics import ID_PATTERN  # noqa: PLC0415
     from posturewatch.setting_up.draft import Answers  # noqa: PLC0415
     from posturewatch.setting_up.steps import set_up  # noqa: PLC0415
     from posturewatch.terminal.dialogue import Dialogue  # noqa: PLC0415

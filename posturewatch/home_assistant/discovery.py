@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from posturewatch.core.settings import Settings
     from posturewatch.home_assistant.entities import Entity
-    from posturewatch.publishing.messages import Topics
+    from posturewatch.publishing.topics import Topics
 
 MAKER = "posturewatch"
 STALE_AFTER_S = 180  # three of the longest intervals between two states

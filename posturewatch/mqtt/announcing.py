@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from posturewatch.config import HomeAssistant
     from posturewatch.home_assistant.discovery import Subject
     from posturewatch.mqtt.link import Received
-    from posturewatch.publishing.messages import Topics
+    from posturewatch.publishing.topics import Topics
     from posturewatch.types import Message
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from posturewatch.errors import BrokerRefused, UsageError
 from posturewatch.home_assistant.discovery import forget
 from posturewatch.mqtt.link import connected
-from posturewatch.publishing.messages import Topics
+from posturewatch.publishing.topics import Topics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""From events and states to MQTT messages: topic names, payloads, quality, retain and expiry (contract version 1).
+"""From events and states to MQTT messages: payloads, quality, retain and expiry (contract version 1).
 
 Pure: nothing here reads a clock or waits.  `python -m posturewatch.publishing.messages docs/schemas` writes the JSON
 Schemas.
@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import json
 import math
-import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
-from posturewatch.errors import ConfigError
 from posturewatch.publishing import payloads
 from posturewatch.publishing.payloads import asyncapi, json_schemas, schema_name
 from posturewatch.publishing.responses import ALL
 from posturewatch.publishing.texts import ENGLISH, Texts, prompt_text
+from posturewatch.publishing.topics import Topics
 from posturewatch.types import (
     NS_PER_S,
     BreakEnded,
@@ -46,7 +44,6 @@ STATE_EXPIRY_S = 3600  # a stopped daemon leaves no trace of anybody's day
 REMINDER_EXPIRY_S = 600
 EVENT_EXPIRY_S = 600
 RESULT_EXPIRY_S = 60
-ID_PATTERN = re.compile(r"[a-z0-9_-]{1,32}")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -116,56 +113,6 @@ class ReminderView(Protocol):
     @property
     def decision_ns(self) -> int:
         """When that was."""
-
-
-@dataclass(frozen=True, slots=True)
-class Topics:
-    """Topic names below one base, which is unique per daemon."""
-
-    base: str = "posturewatch"
-
-    def __post_init__(self) -> None:
-        """Refuse a base that a broker would refuse or that would match other people's topics."""
-        levels = self.base.split("/")
-        if any(not level or not level.isprintable() or set(level) & set("+# ") for level in levels):
-            raise ConfigError(f"base topic {self.base!r}: words separated by single '/', without blanks, '+' or '#'")
-        if self.base.startswith("$"):
-            raise ConfigError(f"base topic {self.base!r}: topics that begin with '$' belong to the broker")
-
-    def bridge(self, leaf: str) -> str:
-        """A topic about the daemon itself."""
-        return f"{self.base}/bridge/{leaf}"
-
-    def wearer(self, wearer: str, leaf: str) -> str:
-        """A topic about one wearer."""
-        return f"{self.base}/wearer/{checked_id(wearer)}/{leaf}"
-
-    def samples(self, sensor: str) -> str:
-        """Where a gateway publishes the samples of `sensor`; `+` for every sensor."""
-        return f"{self.base}/sensor/{sensor if sensor == '+' else checked_id(sensor)}/samples"
-
-    def truth(self, sensor: str) -> str:
-        """Where the simulator says what is true of the wearer of `sensor`."""
-        return f"{self.base}/simulator/{checked_id(sensor)}/truth"
-
-    def health(self, sensor: str) -> str:
-        """Where we say how `sensor` does."""
-        return f"{self.base}/sensor/{checked_id(sensor)}/health"
-
-    def sensor_of(self, topic: str) -> str | None:
-        """Which sensor a topic of samples speaks of."""
-        prefix, suffix = f"{self.base}/sensor/", "/samples"
-        if not (topic.startswith(prefix) and topic.endswith(suffix)):
-            return None
-        name = topic[len(prefix) : -len(suffix)]
-        return name if ID_PATTERN.fullmatch(name) else None
-
-
-def checked_id(name: str) -> str:
-    """An id that is safe in a topic; a pseudonym, never an address."""
-    if not ID_PATTERN.fullmatch(name):
-        raise ConfigError(f"id {name!r}: 1 to 32 of the characters a-z 0-9 _ -")
-    return name
 
 
 def iso(t_ns: int) -> str:

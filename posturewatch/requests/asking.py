@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from posturewatch.errors import PosturewatchError, UsageError
 from posturewatch.mqtt.link import connected
-from posturewatch.publishing.messages import ID_PATTERN, Topics
+from posturewatch.publishing.topics import ID_PATTERN, Topics
 from posturewatch.requests.control_socket import NoDaemon, ask
 from posturewatch.types import Message
 

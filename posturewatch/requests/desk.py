@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from posturewatch.core.calibration import Attempt
     from posturewatch.core.settings import Calibration
     from posturewatch.mqtt.link import Received
-    from posturewatch.publishing.messages import Topics
+    from posturewatch.publishing.topics import Topics
     from posturewatch.sinks.outbox import Outbox
     from posturewatch.types import Command
     from posturewatch.watch import Watch

@@ -12,7 +12,7 @@ from posturewatch.errors import BrokerRefused, BrokerUnavailable, ConfigError, M
 from posturewatch.mqtt.embedded_broker import DEFAULT_PORT, PortInUse, check_free
 from posturewatch.mqtt.link import NobodyThere, connected, listens
 from posturewatch.mqtt.settings import MQTT_311, MqttSettings, TlsSettings, is_loopback
-from posturewatch.publishing.messages import Topics
+from posturewatch.publishing.topics import Topics
 from posturewatch.setting_up.nearby import FIND, choose_nearby, is_search
 from posturewatch.types import Message
 

@@ -12,7 +12,7 @@ from posturewatch.errors import PosturewatchError
 from posturewatch.mqtt.embedded_broker import settings_from_outside
 from posturewatch.mqtt.link import connected
 from posturewatch.processes import end
-from posturewatch.publishing.messages import Topics
+from posturewatch.publishing.topics import Topics
 from posturewatch.requests.asking import through_daemon
 from posturewatch.requests.control_socket import NoDaemon, ask, socket_path
 from posturewatch.setting_up.service import find_program

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from posturewatch.errors import BrokerRefused, BrokerUnavailable, ConfigError
 from posturewatch.mqtt.link import connected
 from posturewatch.mqtt.reconnecting import NameTaken, Patience, Rivalry
-from posturewatch.publishing.messages import Topics, bridge_event, bridge_state
+from posturewatch.publishing.messages import bridge_event, bridge_state
+from posturewatch.publishing.topics import Topics
 from posturewatch.sinks import SinkKind
 from posturewatch.types import NS_PER_S
 

@@ -16,7 +16,7 @@ from posturewatch.drivers.sparse import BRIDGED_HZ, bridge_all
 from posturewatch.errors import BrokerRefused, BrokerUnavailable, DecodeError
 from posturewatch.mqtt.link import connected
 from posturewatch.mqtt.reconnecting import Patience
-from posturewatch.publishing.messages import Topics
+from posturewatch.publishing.topics import Topics
 from posturewatch.types import NS_PER_S, LinkChanged, RawSamples
 
 if TYPE_CHECKING:

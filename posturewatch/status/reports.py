@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from posturewatch.clock import Clock
     from posturewatch.mqtt.settings import MqttSettings
-    from posturewatch.publishing.messages import Topics
+    from posturewatch.publishing.topics import Topics
     from posturewatch.requests.desk import Desk
     from posturewatch.sinks.mqtt import MqttSink
     from posturewatch.sinks.outbox import Outbox

@@ -11,8 +11,9 @@ from posturewatch.core.snapshot import load_state
 from posturewatch.core.state import State
 from posturewatch.errors import PosturewatchError, SnapshotError
 from posturewatch.mqtt.link import connected
-from posturewatch.publishing.messages import Topics, iso, wearer_state
+from posturewatch.publishing.messages import iso, wearer_state
 from posturewatch.publishing.responses import Responses
+from posturewatch.publishing.topics import Topics
 from posturewatch.requests.control_socket import NoDaemon, ask
 from posturewatch.status.explaining import explain_state
 from posturewatch.store import read_snapshot

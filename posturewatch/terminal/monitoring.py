@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from posturewatch.errors import BrokerRefused, BrokerUnavailable
 from posturewatch.mqtt.link import connected
 from posturewatch.mqtt.reconnecting import Patience
-from posturewatch.publishing.messages import ID_PATTERN, Topics
+from posturewatch.publishing.topics import ID_PATTERN, Topics
 from posturewatch.types import Message
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from paho.mqtt.properties import Properties
 
 from posturewatch.core.settings import SensorSettings, Settings
 from posturewatch.mqtt.settings import MQTT_5, MQTT_311
-from posturewatch.publishing.messages import Topics
+from posturewatch.publishing.topics import Topics
 from posturewatch.requests.desk import BURST, Desk
 from posturewatch.rules import discover
 from posturewatch.sinks import SinkContext

@@ -34,7 +34,7 @@ from testbench.ports import answers, free_port
 from testbench.waiting import until
 
 from posturewatch.config import load
-from posturewatch.publishing.messages import Topics
+from posturewatch.publishing.topics import Topics
 from posturewatch.sinks.outbox import Outbox
 from posturewatch.sources.simulated import SimulatedSensor, find_scenario
 from posturewatch.store import SnapshotStore

@@ -17,8 +17,9 @@ from testbench.waiting import until
 from posturewatch.config import load
 from posturewatch.config.values import PROMPTS
 from posturewatch.errors import ConfigError
-from posturewatch.publishing.messages import Topics, for_event
+from posturewatch.publishing.messages import for_event
 from posturewatch.publishing.payloads import Reminder
+from posturewatch.publishing.topics import Topics
 from posturewatch.sinks import SinkContext
 from posturewatch.sinks.hooks import HookSettings, HooksSink
 from posturewatch.sinks.outbox import Outbox

@@ -14,8 +14,9 @@ import pytest
 from posturewatch_sim.stream import samples
 
 from posturewatch.config import load
-from posturewatch.publishing.messages import Topics, json_schemas
+from posturewatch.publishing.messages import json_schemas
 from posturewatch.publishing.payloads import MESSAGES, PLAIN_WORDS
+from posturewatch.publishing.topics import Topics
 from posturewatch.sinks.outbox import Outbox
 from posturewatch.sources.simulated import SimulatedSensor, find_scenario
 from posturewatch.store import SnapshotStore

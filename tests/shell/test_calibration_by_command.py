@@ -13,7 +13,7 @@ from posturewatch.config.calibration import kept_path
 from posturewatch.core.settings import Calibration, SensorSettings, Settings
 from posturewatch.errors import CommandError
 from posturewatch.mqtt.link import Received
-from posturewatch.publishing.messages import Topics
+from posturewatch.publishing.topics import Topics
 from posturewatch.requests.desk import Desk
 from posturewatch.rules import discover
 from posturewatch.sinks.outbox import Outbox

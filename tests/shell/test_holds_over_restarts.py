@@ -15,7 +15,7 @@ from posturewatch_sim.stream import samples
 from posturewatch.config.core_settings import tabulate_utc_offsets
 from posturewatch.config.quiet import find_quiet_periods
 from posturewatch.core.settings import Reminding, SensorSettings, Settings
-from posturewatch.publishing.messages import Topics
+from posturewatch.publishing.topics import Topics
 from posturewatch.rules import discover
 from posturewatch.sinks.outbox import Outbox
 from posturewatch.types import NS_PER_S, Command, CommandResult, Placement, SampleBatch, Surroundings, Tick, Verb

@@ -16,7 +16,7 @@ from posturewatch.calibrating.uprights import SLIPPED_DEG, Uprights
 from posturewatch.config import read_calibration, write_calibration
 from posturewatch.core.calibration import angle_deg
 from posturewatch.core.settings import Calibration, SensorSettings, Settings
-from posturewatch.publishing.messages import Topics
+from posturewatch.publishing.topics import Topics
 from posturewatch.rules import discover
 from posturewatch.sinks.outbox import Outbox
 from posturewatch.sources.simulated import SimulatedSensor, find_upright

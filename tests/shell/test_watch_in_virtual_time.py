@@ -17,7 +17,8 @@ from posturewatch.clock import ScaledClock, WallClock
 from posturewatch.core.pipeline import advance, initial
 from posturewatch.core.settings import SensorSettings, Settings
 from posturewatch.core.snapshot import dump_state
-from posturewatch.publishing.messages import Topics, for_event
+from posturewatch.publishing.messages import for_event
+from posturewatch.publishing.topics import Topics
 from posturewatch.rules import discover
 from posturewatch.sinks.outbox import Outbox
 from posturewatch.sources.packet_queue import PacketQueue

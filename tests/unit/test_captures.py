@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from posturewatch_sim.captures import Capture, CaptureError, Heard, clipped, message_of
 from posturewatch_sim.score import score
 
-from posturewatch.publishing.messages import Topics, simulated_truth
+from posturewatch.publishing.messages import simulated_truth
+from posturewatch.publishing.topics import Topics
 from posturewatch.types import NS_PER_S
 
 START_S = 1_772_438_400

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from posturewatch.publishing.messages import Topics, for_event
+from posturewatch.publishing.messages import for_event
 from posturewatch.publishing.texts import ENGLISH_DESKTOP
+from posturewatch.publishing.topics import Topics
 from posturewatch.sinks.desktop_notes import DesktopNotes, DesktopSettings, find_leaf
 from posturewatch.types import NS_PER_S, Happened, Level, Message, Prompt, ReminderPhase
 

@@ -23,7 +23,8 @@ from posturewatch.home_assistant.discovery import (
 from posturewatch.mqtt.announcing import FILE, Announcer, read_announced
 from posturewatch.mqtt.link import Received
 from posturewatch.publishing import payloads
-from posturewatch.publishing.messages import Topics, availability
+from posturewatch.publishing.messages import availability
+from posturewatch.publishing.topics import Topics
 from posturewatch.requests.commands import LocalTime, read_payload, read_topic, to_command
 from posturewatch.types import Message, Placement, Verb
 

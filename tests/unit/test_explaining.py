@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from posturewatch.core.settings import SensorSettings, Settings
-from posturewatch.publishing.messages import Topics
 from posturewatch.publishing.responses import LocalChannels
+from posturewatch.publishing.topics import Topics
 from posturewatch.rules import discover
 from posturewatch.sinks.outbox import Outbox
 from posturewatch.status.explaining import NOTHING, explain_published, word_responses

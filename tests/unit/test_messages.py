@@ -15,8 +15,8 @@ from testbench.reminders import reminder_view
 from posturewatch.core.body import Body
 from posturewatch.errors import ConfigError
 from posturewatch.publishing import messages, payloads
-from posturewatch.publishing.messages import Topics
 from posturewatch.publishing.responses import LocalChannels, Responses
+from posturewatch.publishing.topics import Topics
 from posturewatch.types import (
     CommandResult,
     Concluded,
