@@ -85,8 +85,9 @@ class Samples:
         t_ns, known = _to_ns(self.path, time, row)
         scale, limit = UNIT_G[self.unit] * UNITS_PER_G, MAX_G * UNITS_PER_G
         acc = np.empty((3, len(t_ns)), np.int32)  # axis by axis, as it is read and as it is summed
+        scaled = np.empty(len(t_ns), np.result_type(*axes, scale))  # 32 bits stay 32: half the memory to pass
         for axis, values in zip(acc, axes, strict=True):
-            scaled = values * scale  # 32 bits stay 32 bits, half the memory to pass through
+            np.multiply(values, scale, out=scaled)
             if len(scaled) and not -limit <= scaled.min() <= scaled.max() <= limit:  # cheap looks, before the dear one
                 known &= np.isfinite(scaled)
                 np.clip(np.nan_to_num(scaled, copy=False, posinf=0.0, neginf=0.0), -limit, limit, out=scaled)
