@@ -31,7 +31,7 @@ def test_there_is_a_page_for_each_command(pages):
 
 def test_the_pages_that_the_wheel_brings_along_are_in_step(pages):
     kept = {path.name: path.read_text("utf-8") for path in (ROOT / "docs/man").iterdir()}
-    assert kept == pages, "run: python scripts/write_man_pages"
+    assert kept == pages, "run: make man, or python scripts/write_man_pages"
 
 
 def test_options_and_titles_are_in_it(pages):
