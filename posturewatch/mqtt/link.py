@@ -1,4 +1,4 @@
-"""One live connection to an MQTT broker.  The only importer of the MQTT client; its errors end here.
+"""One live connection to an MQTT broker.  It and `client_habits.py` alone import the MQTT client, whose errors end here.
 
 A connection is never reused: the client library would send messages again that it had reported as failed.
 """
@@ -12,7 +12,7 @@ import socket
 import ssl
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import aiomqtt
 from aiomqtt.exceptions import MqttConnectError
@@ -22,6 +22,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from posturewatch.errors import BrokerRefused, BrokerUnavailable, ConfigError
+from posturewatch.mqtt.client_habits import EarlyClose, cut, heed, hurry, notice_early_close, write_soon
 from posturewatch.mqtt.inbox import Inbox
 from posturewatch.mqtt.settings import MQTT_5, MQTT_311
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from paho.mqtt.client import Client as PahoClient
-    from paho.mqtt.client import MQTTMessage, SocketLike
+    from paho.mqtt.client import MQTTMessage
 
     from posturewatch.mqtt.settings import MqttSettings, TlsSettings
     from posturewatch.types import Message
@@ -52,7 +53,6 @@ REFUSALS = {  # CONNACK codes that waiting does not cure
 }
 MAX_INCOMING = 100
 NOT_SPOKEN = 132
-QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux has it
 AGAIN_S = 0.3  # a broker that is just ending closes connections, too
 _told_old: set[str] = set()  # addresses of brokers without MQTT 5 that the log named
 
@@ -102,13 +102,13 @@ class Link:
         self._said_s = asyncio.get_running_loop().time()
         self._watch_acknowledgements()
         self._watch_messages()
-        _write_soon(client)
+        write_soon(client)
 
     def _watch_acknowledgements(self) -> None:
         """Notice refused publishes, which the library takes for successes."""
 
         def on_publish(client: PahoClient, _userdata: object, mid: int, code: ReasonCode, _: Properties) -> None:
-            _hurry(client)
+            hurry(client)
             acknowledged = self._unacknowledged.pop(mid, None)
             if acknowledged is not None and not acknowledged.done():
                 acknowledged.set_result(str(code) if code.value >= LEAST_REFUSAL else None)
@@ -119,7 +119,7 @@ class Link:
         """Put what comes into an inbox of our own: the library makes a task for each message."""
 
         def on_message(client: PahoClient, _userdata: object, message: MQTTMessage) -> None:
-            _hurry(client)
+            hurry(client)
             self._inbox.put(_received(message))
 
         while not self._client._queue.empty():  # what came before us
@@ -239,7 +239,7 @@ async def connected(
         except BrokerUnavailable as error:
             log.debug("%s", error)  # it was lost before we could say goodbye
         finally:
-            _cut(client)
+            cut(client)
 
 
 async def _connect_with_either(
@@ -275,15 +275,15 @@ async def _connect(client: aiomqtt.Client, settings: MqttSettings) -> aiomqtt.Cl
     """One attempt; nothing of it is left open when it fails."""
     client._client.connect_timeout = settings.timeout_s
     for future in (client._connected, client._disconnected):
-        future.add_done_callback(_heed)
-    _notice_early_close(client)
+        future.add_done_callback(heed)
+    notice_early_close(client)
     try:
         with translated(settings):
             await client.__aenter__()
     except BaseException as error:
         if isinstance(error, asyncio.CancelledError):  # a thread may still be connecting
-            asyncio.get_running_loop().call_later(2 * settings.timeout_s, _cut, client)
-        _cut(client)
+            asyncio.get_running_loop().call_later(2 * settings.timeout_s, cut, client)
+        cut(client)
         raise
     return client
 
@@ -378,70 +378,6 @@ def _built_properties(expiry_s: int | None, schema: str | None, correlation: byt
     return properties
 
 
-def _cut(client: aiomqtt.Client) -> None:
-    """Close what the library leaves open after a failed connection: the socket, its reader and its task."""
-    client._client._sock_close()
-
-
-class _ClosedEarly(aiomqtt.MqttError):
-    """The broker closed the connection instead of answering it."""
-
-
-def _notice_early_close(client: aiomqtt.Client) -> None:
-    """Do not wait for an answer from a closed connection, as the library would."""
-    disconnected = client._client.on_disconnect
-    assert disconnected is not None  # set by the library in its constructor
-
-    def on_disconnect(*told: Any) -> None:
-        if not client._connected.done():
-            client._connected.set_exception(_ClosedEarly())
-        disconnected(*told)
-
-    client._client.on_disconnect = on_disconnect
-
-
-def _write_soon(client: aiomqtt.Client) -> None:
-    """Send at the loop's next turn.  The library asks the system first whether there is room, for each message."""
-    paho, loop = client._client, asyncio.get_running_loop()
-    wait_for_room = paho.on_socket_register_write
-    assert wait_for_room is not None  # set by the library in its constructor
-
-    def write(sock: SocketLike) -> None:
-        if paho.socket() is not sock:  # closed meanwhile
-            return
-        try:
-            paho.loop_write()
-        except Exception as error:  # noqa: BLE001  # as the library does: whatever it is, the connection is lost
-            if not client._disconnected.done():
-                client._disconnected.set_exception(error)
-            return
-        if paho.socket() is sock and paho.want_write():
-            wait_for_room(paho, None, sock)
-
-    def register(_client: PahoClient, _userdata: object, sock: SocketLike) -> None:
-        loop.call_soon(write, sock)
-
-    paho.on_socket_register_write = register
-
-
-def _hurry(paho: PahoClient) -> None:
-    """Confirm to the broker's system what was read.
-
-    Most brokers let a small packet wait until the one before is confirmed, and a system that is left alone does that
-    40 ms late.  It has to be asked anew each time.
-    """
-    sock = paho.socket()
-    if isinstance(sock, socket.socket) and QUICK_ACK is not None:
-        with contextlib.suppress(OSError):  # it is lost, as the next read will tell
-            sock.setsockopt(socket.IPPROTO_TCP, QUICK_ACK, 1)
-
-
-def _heed(disconnected: asyncio.Future[None]) -> None:
-    """A loss that nobody waits for is no news for the loop's log."""
-    if not disconnected.cancelled():
-        disconnected.exception()
-
-
 @contextlib.contextmanager
 def translated(settings: MqttSettings) -> Iterator[None]:
     """The library's errors as ours, one line each."""
@@ -457,7 +393,7 @@ def _translate(error: aiomqtt.MqttError, settings: MqttSettings) -> BrokerUnavai
         return _translate_connack(error, address)
     if isinstance(error.__context__, OSError) and not isinstance(error.__context__, TimeoutError):
         return _translate_network(error.__context__, address)
-    if isinstance(error, _ClosedEarly):
+    if isinstance(error, EarlyClose):
         return ClosedEarly(f"broker {address} closed the connection without a word: check username, password and port")
     if TAKEN_OVER in (_number(getattr(e, "rc", None)) for e in (error, error.__cause__)):
         return TakenOver(f"broker {address}: another client took over our client id")
