@@ -1,4 +1,4 @@
-"""One live connection to an MQTT broker.  It and `client_habits.py` alone import the MQTT client, whose errors end here.
+"""One live connection to an MQTT broker.  It and `client_habits.py` import the MQTT client, whose errors end here.
 
 A connection is never reused: the client library would send messages again that it had reported as failed.
 """
