@@ -80,7 +80,7 @@ def read_broker(
     insecure: bool,
 ) -> MqttSettings:
     """What the options say; `UsageError` for what cannot be meant."""
-    from posturewatch.mqtt.settings import MQTT_5, MQTT_311, MqttSettings, TlsSettings  # noqa: PLC0415  keeps `--help` quick
+    from posturewatch.mqtt.settings import MQTT_5, MQTT_311, MqttSettings, TlsSettings, is_loopback  # noqa: PLC0415  keeps `--help` quick
 
     host, colon, port = broker.rpartition(":")
     if not colon or not port.isdecimal():
@@ -97,6 +97,8 @@ def read_broker(
             raise UsageError(f"{name} needs --tls")
     if (tls_certfile is None) != (tls_keyfile is None):
         raise UsageError("--tls-certfile and --tls-keyfile belong together: give both or none")
+    if not (tls or insecure or is_loopback(host.strip("[]"))):
+        raise UsageError(f"--broker {broker} is another machine: give --tls for TLS, or --insecure for clear text")
     return MqttSettings(
         host=host.strip("[]"),
         port=int(port),

@@ -102,6 +102,10 @@ def load(name_or_path: str | Path) -> Scenario:
     path = Path(name_or_path)
     if path.suffix != ".toml" and str(name_or_path) in available():
         path = FOLDER / f"{name_or_path}.toml"
+    if path.suffix == ".toml" and not path.is_file():
+        raise ScenarioError(
+            f"no file {str(name_or_path)!r}; name a scenario file, or one of `posturewatch simulate --list`"
+        )
     if not path.is_file():
         near = difflib.get_close_matches(str(name_or_path), available(), 3) or available()
         raise ScenarioError(f"no scenario {str(name_or_path)!r}; choose from {', '.join(near)}, or name a .toml file")

@@ -124,6 +124,8 @@ def test_a_scenario_is_shown_as_a_picture_of_its_activities_and_reminders() -> N
     ("words", "says"),
     [
         (("simulate", "nowhere"), "no scenario 'nowhere'"),
+        (("simulate", "/nowhere/day.toml"), "no file '/nowhere/day.toml'"),
+        (("simulate", "office-day", "--transport", "mqtt", "--broker", "192.0.2.7:1883"), "give --tls"),
         (("simulate", "office-day"), "where to?"),
         (("simulate", "office-day", "--out", "day.xls"), "written as .parquet or .csv"),
         (("simulate", "office-day", "--device", "abacus", "--out", "a.csv"), "no sensor model 'abacus'"),
