@@ -318,7 +318,7 @@ def test_a_recording_ends_cleanly_at_ctrl_c_and_can_be_read(start, configure, tm
     assert sum(len(batch.t_ns) for batch in batches) > 50
     again = start("record", "--config", config, "-o", str(path))
     assert again.wait() == 2
-    assert "File exists" in again.say()
+    assert "it is there already, and is not overwritten" in again.say()
 
 
 def test_gateways_of_both_protocols_are_heard_at_the_embedded_broker(start, listen, tmp_path):
