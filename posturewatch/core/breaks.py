@@ -1,7 +1,8 @@
 """What counts as a break: micro (30 s of movement, or out of the posture and back) and real.
 
 Real: at least 120 s of movement within any 180 s; with a thigh sensor also five minutes on one's feet.  It is over
-when nothing moved for a minute, and ended where the movement did.  Time off the body is dealt with in the pipeline.
+when nothing but fidgets moved for a minute, and ended where the movement did.  Time off the body is dealt with in the
+pipeline.
 
 A micro break counts at once, but is told of only after a rest of `HOLE_S`: until then more movement may make it part
 of a longer one, and a break is said once, with its final kind.
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
 
 STILL_ENDS_S = 60  # a break with a rest of less than this in it is one break
 HOLE_S = 20  # movement before a longer rest than this did not belong to the break
+FIDGET_S = 10  # less movement than this within HOLE_S is one: it does not prolong a break
 PAUSE_IN_RUN_S = 5  # a run of movement may have such holes
 MICRO_SHARE = 0.6  # of a run must be movement
+_HOLE = (1 << HOLE_S) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,8 @@ def step(state: BreakState, epoch: int, step_s: int, active: bool, on_feet: bool
         if not state.run_start:
             state.run_start, state.run_active = epoch, 0
         state.run_active += 1
-        state.last_active = epoch
+        if not state.real or on_feet or (window & _HOLE).bit_count() >= FIDGET_S:
+            state.last_active = epoch
     count = window.bit_count()
     standing_s = epoch - state.feet_epoch + 1 if state.feet_epoch else 0
     if state.real:
@@ -125,9 +129,8 @@ def _told(state: BreakState) -> Ended | None:
 
 def _dense_s(window: int) -> int:
     """How far back from now the movement reaches without a hole of HOLE_S."""
-    hole = (1 << HOLE_S) - 1
     length = 0
-    while window >> length and (window >> length) & hole:
+    while window >> length and (window >> length) & _HOLE:
         length += 1
     return length
 

@@ -30,6 +30,7 @@ GAIT_RISE = 0.15  # of the peak out of the dip before it
 NO_GRAVITY_G = 1e-6
 BREATHING_HZ = (0.1, 0.7)  # 6 to 42 breaths a minute
 NOISE_HZ = (2.0, 4.0)  # above breathing and most sway, below what a block still shows
+MEDIAN_OF_NOISE = 0.89  # median of a line's power over its mean: chi squared, three axes with two parts each
 SLOWEST_LINE = 2  # lines below 0.13 Hz may be drift of the sensor itself
 FILLED_BLOCKS = 8  # of ten, for gait
 MINUTE_BLOCKS = MINUTE_S * BLOCKS_PER_FRAME
@@ -61,7 +62,7 @@ class Band(NamedTuple):
 
     rms_mg: float  # B, vector RMS
     noise_mg: float  # N, what white noise of the level found at 2 to 4 Hz would show there
-    peak: float  # power of the highest three neighbouring lines, over that of the noise
+    peak: float  # power of three neighbouring lines over that of the noise there, the highest
 
 
 @dataclass(slots=True)
@@ -81,6 +82,7 @@ _BAND, _NOISE = (  # lines of the spectrum
     slice(*np.searchsorted(_FREQUENCY_HZ, (low_hz - 1e-9, high_hz + 1e-9)).tolist())
     for low_hz, high_hz in (BREATHING_HZ, NOISE_HZ)
 )
+_BAND_HZ = _FREQUENCY_HZ[_BAND]
 _BAND_LINES, _NOISE_LINES = _BAND.stop - _BAND.start, _NOISE.stop - _NOISE.start
 # white noise stays white in block means: what the boxcar takes from a line, aliasing gives back
 # a two-sided spectrum to power in mg²
@@ -219,11 +221,18 @@ def _bands(blocks: NDArray[np.float64]) -> list[Band]:
     power = squared[:, 0] + squared[:, 1] + squared[:, 2]
     in_band = power[:, _BAND]
     floor = power[:, _NOISE].sum(axis=1) / _NOISE_LINES  # of one line
-    lines = in_band[:, SLOWEST_LINE:-2] + in_band[:, SLOWEST_LINE + 1 : -1] + in_band[:, SLOWEST_LINE + 2 :]
+    # below a corner the noise of such a sensor grows as 1/f; the median does not see a few lines of breathing
+    flicker = np.median((in_band - floor[:, None]) * _BAND_HZ, axis=1) / MEDIAN_OF_NOISE
+    noise = floor[:, None] + np.maximum(flicker, 0.0)[:, None] / _BAND_HZ
     rms_mg = np.sqrt(in_band.sum(axis=1) * _TO_MG2)
     noise_mg = np.sqrt(floor * _BAND_LINES * _TO_MG2)
-    peak = lines.max(axis=1) / np.maximum(3.0 * floor, 1e-9)
+    peak = (_threes(in_band) / np.maximum(_threes(noise), 1e-9)).max(axis=1)
     return list(map(Band, rms_mg.tolist(), noise_mg.tolist(), peak.tolist()))
+
+
+def _threes(lines: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[m, k] lines -> the sums of three neighbours each, from the slowest that counts."""
+    return lines[:, SLOWEST_LINE:-2] + lines[:, SLOWEST_LINE + 1 : -1] + lines[:, SLOWEST_LINE + 2 :]
 
 
 def _minute(

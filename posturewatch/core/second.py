@@ -74,7 +74,10 @@ def _observe(
     epoch, x_g, y_g, z_g, norm_g, up_x, up_y, up_z, sd_mg, gait, band = row
     follows = epoch - sensor.last_epoch <= HOLD_S
     if not follows:
-        wear.restart(sensor.wear, epoch * NS_PER_S)
+        if epoch - sensor.last_epoch - 1 > settings.detection.gap_pause_s:
+            wear.restart(sensor.wear, epoch * NS_PER_S)
+        else:
+            wear.reopen(sensor.wear)
     sensor.last_epoch = epoch
     up = (up_x, up_y, up_z)
     sensor.now_motion = moves = motion.step(sensor.motion, epoch, up, sd_mg, gait, follows, params.motion)

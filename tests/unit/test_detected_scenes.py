@@ -208,6 +208,78 @@ def test_a_fine_sensor_on_a_desk_is_unknown_and_off_body_after_half_an_hour_of_n
     assert of_kind(events, RuleDue) == []
 
 
+def after(first: SampleBatch, second: SampleBatch) -> SampleBatch:
+    return SampleBatch(
+        first.sensor,
+        np.concatenate([first.t_ns, second.t_ns]),
+        np.concatenate([first.acc_10ug, second.acc_10ug]),
+    )
+
+
+def test_bumps_of_the_desk_are_no_breathing() -> None:
+    worn = scene(sit(600), sensor="wrist")
+    desk = scene(
+        *(sit(150, 2.0 * (i % 2)) for i in range(12)),
+        sensor="wrist",
+        start_ns=START_NS + 600 * NS_PER_S,
+        breathing_mg=0,
+    )
+    _, events = watch(after(worn, desk), on_a_desk(1, 100)[1])
+    (_, worn_s), (state, unknown_s) = wear_spans(events)
+    assert (worn_s, state) == (0.0, Wear.UNKNOWN)
+    assert 600 + 240 <= unknown_s <= 600 + 360
+
+
+def flicker_mg(n: int, density_mg: float, corner_hz: float) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Noise of an accelerometer, [n, 3]: white of this density per root hertz, growing as 1/f below the corner."""
+    draw = np.random.default_rng(7)
+    hz = np.fft.rfftfreq(n, 1 / RATE_HZ)
+    power = density_mg**2 * (1 + corner_hz / np.maximum(hz, hz[1])) * n * RATE_HZ / 2
+    lines = np.sqrt(power / 2)[:, None] * (draw.normal(size=(len(hz), 3)) + 1j * draw.normal(size=(len(hz), 3)))
+    return np.fft.irfft(lines, n, axis=0)
+
+
+@pytest.mark.parametrize("corner_hz", [0.2, 0.5])
+def test_slow_noise_of_a_sensor_on_a_desk_is_no_breathing(corner_hz: float) -> None:
+    worn = scene(sit(600), sensor="wrist")
+    desk = scene(sit(2700), sensor="wrist", start_ns=START_NS + 600 * NS_PER_S, breathing_mg=0)
+    noise = np.rint(flicker_mg(len(desk.t_ns), 0.22, corner_hz) * 100).astype(np.int32)
+    up = np.broadcast_to(np.array([100_000, 0, 0], np.int32), noise.shape)
+    _, events = watch(after(worn, SampleBatch("wrist", desk.t_ns, up + noise)), on_a_desk(1, 10)[1])
+    decided = [(e.state, at_s(e.t_ns)) for e in events if isinstance(e, WearChanged | WearRevised)]
+    silent_s = min(t_s for state, t_s in decided if t_s > 600 and state is not Wear.WORN)
+    assert silent_s <= 600 + 360
+    assert not any(state is Wear.WORN and t_s > silent_s for state, t_s in decided)
+    assert wear_spans(events)[-1][0] is Wear.OFF_BODY
+
+
+def test_a_still_wearer_who_turns_now_and_then_is_worn_by_the_breathing_between() -> None:
+    parts = [sit(100, 2.0 * (i % 2)) for i in range(30)]
+    about = on_a_desk(1, 100)[1]
+    _, events = watch(scene(*parts, sensor="wrist", breathing_mg=4.0), about)
+    assert wear_spans(events) == [(Wear.WORN, 0.0)]
+
+
+@pytest.mark.parametrize("gap_s", [15, 45])
+def test_a_sensor_on_a_desk_is_found_through_a_link_with_gaps(gap_s: int) -> None:
+    batch, about = on_a_desk(1200, 1560)
+    since_s = (batch.t_ns - START_NS) // NS_PER_S
+    kept = since_s % 200 >= gap_s
+    _, events = watch(SampleBatch(batch.sensor, batch.t_ns[kept], batch.acc_10ug[kept]), about)
+    assert wear_spans(events)[-1][0] is Wear.OFF_BODY
+    assert at_s(of_kind(events, WearRevised)[0].t_ns) <= 500
+
+
+def test_a_quiet_wearer_of_a_coarse_sensor_is_not_taken_for_a_desk_by_a_few_turns() -> None:
+    batch = scene(sit(300, 0, 40), *(sit(100, 40 + 2.0 * (i % 2)) for i in range(15)), sensor="thigh", breathing_mg=0)
+    about = settings_of(SensorSettings("thigh", Placement.THIGH, SensorTraits(step_10ug=1560)))
+    acc = np.rint(batch.acc_10ug / 1560).astype(np.int32) * 1560
+    _, events = watch(SampleBatch("thigh", batch.t_ns, acc), about)
+    told_s = {e.state: at_s(e.t_ns) for e in events if isinstance(e, WearChanged | WearRevised) and e.t_ns > START_NS}
+    assert 500 < told_s[Wear.UNKNOWN] < 700
+    assert told_s[Wear.OFF_BODY] == pytest.approx(told_s[Wear.UNKNOWN] + 600, abs=30)
+
+
 def simulated(name: str, seed: int, duration_s: float) -> list[Event]:
     who = scenarios.load(name).wearers[0]
     about = settings_of(SensorSettings("s", Placement(who.placement), SensorTraits(step_10ug=100)))
@@ -336,6 +408,21 @@ def test_movement_counts_by_two_minutes_in_any_three(moves: list[Part], kinds: l
     if found:
         assert found[0][1] == pytest.approx(400, abs=3)
         assert found[-1][2] == pytest.approx(400 + sum(m.length_s for m in moves), abs=3)
+
+
+def test_a_break_is_over_where_only_fidgets_follow() -> None:
+    fidgets = [part for _ in range(12) for part in (sit(25), go(5))]
+    (kind, start, end), *rest = breaks_of(sit(300), go(200), *fidgets, sit(300))
+    assert (kind, rest) == (BreakKind.REAL, [])
+    assert start == pytest.approx(300, abs=6)
+    assert end == pytest.approx(500, abs=6)
+
+
+def test_movement_that_goes_on_after_a_rest_prolongs_a_break() -> None:
+    (kind, start, end), *rest = breaks_of(sit(300), go(200), sit(40), go(15), sit(300))
+    assert (kind, rest) == (BreakKind.REAL, [])
+    assert start == pytest.approx(300, abs=6)
+    assert end == pytest.approx(555, abs=6)
 
 
 def test_a_short_rest_in_two_minutes_of_movement_leaves_them_one_real_break() -> None:
