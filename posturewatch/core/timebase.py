@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from posturewatch.types import RawSamples
 
 JUMP_NS = 2 * NS_PER_S  # further off than this is a new start, not jitter
-PULL_NS = 2_000_000  # per batch at most, towards the envelope
+PULL_NS = 2_000_000  # per batch at least, towards the envelope
+PULL_PART = 16  # or this part of the way: a sensor's own oscillator may be a twentieth slower than its nominal rate
 REPEATS = 8  # a counter this little behind is a repeat, more is a sender that began anew
 TRUSTED_NS = 5 * NS_PER_S  # a clock this near to ours was set, and is believed; another one gives the spacing only
 
@@ -49,7 +50,7 @@ def align(state: TimebaseState, raw: RawSamples) -> SampleBatch | None:
     if state.last_ns and steps == 1 and abs(heard_ns - expected_ns) < JUMP_NS:
         # early packets pull at once, late ones slowly: a packet can be late, never early
         late_ns = heard_ns - expected_ns
-        last_ns = heard_ns if late_ns < 0 else expected_ns + min(late_ns, PULL_NS)
+        last_ns = heard_ns if late_ns < 0 else expected_ns + min(late_ns, max(PULL_NS, late_ns // PULL_PART))
     else:
         last_ns = heard_ns
     first_ns = last_ns - (n - 1) * period_ns

@@ -30,6 +30,18 @@ def test_jitter_of_the_radio_does_not_become_jitter_of_the_samples() -> None:
     assert np.percentile(np.abs(spacing - NS_PER_S / 50), 95) < 5_000_000
 
 
+@pytest.mark.parametrize("slow_by", [0.01, 0.03, 0.045])
+@pytest.mark.parametrize("batch_s", [0.2, 1.44])
+def test_a_sensor_slower_than_its_nominal_rate_does_not_fall_behind(slow_by: float, batch_s: float) -> None:
+    samples = np.tile(REST[:1], (round(batch_s * 50), 1))
+    state = TimebaseState()
+    for number in range(1, 2000):  # 2 s behind, it would jump, and the wearer's clocks would miss the rest
+        arrived_ns = START_NS + round(number * batch_s * (1 + slow_by) * NS_PER_S)
+        found = align(state, RawSamples("s", arrived_ns, samples, 50.0))
+        assert found is not None
+        assert arrived_ns - found.t_ns[-1] < 17 * slow_by * batch_s * NS_PER_S
+
+
 @pytest.mark.parametrize("behind_s", [-3600.0, 13.0, 59.0, 86_400.0])
 def test_a_sender_whose_clock_is_wrong_is_placed_on_ours(behind_s: float) -> None:
     found = times([batch(i, 0.01, behind_s) for i in range(100)])
