@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from posturewatch.core.motion import REST_MAX_ERROR_G
 from posturewatch.core.settings import Calibration, Vector
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 MIN_POSE_S = 3.0
 MAX_DISPERSION_DEG = 2.0
-MAX_NORM_ERROR_G = 0.05
+MAX_NORM_ERROR_FRAC = 0.05  # between poses, after the gain that the upright one shows
 MIN_BEND_DEG, MAX_BEND_DEG = 20.0, 80.0
 MAX_REPEAT_DEG = 5.0
 MIN_WALK_S = 20  # a few steps are no reference; twenty seconds average over some fifteen strides
@@ -49,7 +50,7 @@ ADVICE: dict[Fault, str] = {
     Fault.TOO_SHORT: "hold each pose for at least 3 s",
     Fault.NOT_FINITE: "the sensor sent values that are not numbers; check it and repeat",
     Fault.NOT_STILL: "hold the pose without moving and repeat",
-    Fault.NOT_GRAVITY: "the sensor does not read 1 g at rest; check its scale or set its gain",
+    Fault.NOT_GRAVITY: "the sensor does not read 1 g at rest, or not the same in each pose; check its unit and scale",
     Fault.BEND_TOO_SMALL: "bend further forward, 20 to 80 degrees, and repeat",
     Fault.BEND_TOO_LARGE: "bend less, 20 to 80 degrees, and repeat",
     Fault.NOT_REPEATED: "the second upright pose differs by more than 5 degrees; fasten the sensor and repeat",
@@ -106,7 +107,11 @@ def measure_pose(acc_g: FloatArray, duration_s: float) -> Pose:
 
 
 def find_pose_faults(pose: Pose) -> tuple[Fault, ...]:
-    """What speaks against using a pose."""
+    """What speaks against using a pose.
+
+    A gain that is off does not turn a direction, so a sensor may rest at its own reading (decision 026: zero-g offset
+    and gain of ordinary parts).
+    """
     if pose.duration_s < MIN_POSE_S:
         return (Fault.TOO_SHORT,)
     if not math.isfinite(pose.norm_g):
@@ -114,7 +119,7 @@ def find_pose_faults(pose: Pose) -> tuple[Fault, ...]:
     faults = []
     if not pose.dispersion_p95_deg < MAX_DISPERSION_DEG:
         faults.append(Fault.NOT_STILL)
-    if not abs(pose.norm_g - 1.0) < MAX_NORM_ERROR_G:
+    if not abs(pose.norm_g - 1.0) < REST_MAX_ERROR_G:
         faults.append(Fault.NOT_GRAVITY)
     return tuple(faults)
 
@@ -125,6 +130,8 @@ def calibrate_poses(upright: Pose, bend: Pose | None = None, repeat: Pose | None
     faults = list(dict.fromkeys(fault for pose in poses for fault in find_pose_faults(pose)))
     if Fault.NOT_FINITE in faults or Fault.TOO_SHORT in faults:
         return Attempt(None, tuple(faults))
+    if any(not abs(pose.norm_g / upright.norm_g - 1.0) < MAX_NORM_ERROR_FRAC for pose in poses):
+        faults = list(dict.fromkeys([*faults, Fault.NOT_GRAVITY]))
     bend_deg = None if bend is None else angle_deg(upright.direction, bend.direction)
     if bend_deg is not None and bend_deg < MIN_BEND_DEG:
         faults.append(Fault.BEND_TOO_SMALL)

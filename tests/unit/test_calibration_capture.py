@@ -60,8 +60,9 @@ def test_poses_without_a_repeat_are_grade_b_and_without_a_bend_know_no_forward()
         ((measure_pose(np.array([[0.0, 0.0, 1.0], [0.0, 0.0, -1.0]]), 5.0),), Fault.NOT_FINITE),
         ((capture(wobble_deg=3.0),), Fault.NOT_STILL),
         ((capture(), capture(45, wobble_deg=3.0)), Fault.NOT_STILL),
-        ((capture(norm_g=1.06),), Fault.NOT_GRAVITY),
-        ((capture(norm_g=0.94),), Fault.NOT_GRAVITY),
+        ((capture(norm_g=1.16),), Fault.NOT_GRAVITY),
+        ((capture(norm_g=0.84),), Fault.NOT_GRAVITY),
+        ((capture(norm_g=1.08), capture(45)), Fault.NOT_GRAVITY),
         ((capture(), capture(19)), Fault.BEND_TOO_SMALL),
         ((capture(), capture(81)), Fault.BEND_TOO_LARGE),
         ((capture(), capture(45), capture(6)), Fault.NOT_REPEATED),
@@ -73,6 +74,13 @@ def test_a_bad_capture_is_refused_with_its_reason(poses: tuple[Pose, ...], fault
     assert attempt.calibration is None
     assert attempt.faults == (fault,)
     assert ADVICE[fault]
+
+
+@pytest.mark.parametrize("norm_g", [0.88, 0.94, 1.06, 1.12])
+def test_a_gain_that_is_off_in_every_pose_does_not_matter(norm_g: float) -> None:
+    attempt = calibrate_poses(capture(norm_g=norm_g), capture(45, norm_g=norm_g), capture(norm_g=norm_g))
+    assert attempt.calibration is not None
+    assert attempt.calibration.grade == "A"
 
 
 def test_every_fault_has_its_advice() -> None:
