@@ -361,7 +361,9 @@ async def test_a_pressed_prompt_goes_also_where_the_service_would_leave_it(
     await asyncio.to_thread(screen.say, f"choose {shown['id']} Going")
     closed = await asyncio.to_thread(screen.until_closed, shown["id"])
     assert closed["was_open"]
-    assert requests == [{"wearer": "me", "kind": "do", "word": "ack", "payload": '{"cycle": "a", "channel": "desktop"}'}]
+    assert requests == [
+        {"wearer": "me", "kind": "do", "word": "ack", "payload": '{"cycle": "a", "channel": "desktop"}'}
+    ]
     outbox.close()
     await running
 
