@@ -198,7 +198,8 @@ def simulated_truth(topics: Topics, sensor: str, told: Mapping[str, Any], start_
     maybe = dict.fromkeys(name for name in payloads.Truth.model_fields if name not in ("simulated", "time"))
     flags = dict.fromkeys(("optional", "carried", "asleep"), False)
     moment = iso(start_ns + round(begins_s * NS_PER_S))
-    payload = payloads.Truth.model_validate({**maybe, **flags, **told, "simulated": True, "time": moment})
+    exact = {name: round(value, 3) if isinstance(value, float) else value for name, value in told.items()}
+    payload = payloads.Truth.model_validate({**maybe, **flags, **exact, "simulated": True, "time": moment})
     return _passing(topics.truth(sensor), payload, "truth", EVENT_EXPIRY_S)
 
 

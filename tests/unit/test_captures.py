@@ -186,3 +186,8 @@ def test_a_break_that_is_asked_for_excuses_the_hint_to_shift_and_a_second_due_mo
     found = figures(*truth(WORN, late_shift, SEATED, {**DUE, "t_s": 1900.0}, BREAK_DUE, again), *heard)
     assert found["reminders_missed"] == []
     assert (found["reminders_on_time"], found["reminders_excused"]) == (1, 2)
+
+
+def test_moments_of_the_truth_are_told_to_the_millisecond():
+    message = simulated_truth(TOPICS, "chest", {**DUE, **ABOUT, "t_s": 5363.400000000001}, START_S * NS_PER_S)
+    assert json.loads(message.payload)["t_s"] == 5363.4
